@@ -1,0 +1,62 @@
+# make demo   the main job, on real scores, in a temporary folder
+# make test   everything that CI runs
+# Both make their own .venv and need Python 3.11 or newer, git and make.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint types unit smoke registry bench clean
+
+demo: .venv/.demo
+	@$(BIN)/calreg demo
+
+test: lint types unit
+
+lint: .venv/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/.test
+	$(BIN)/mypy
+
+unit: .venv/.test
+	$(BIN)/pytest --numprocesses auto --dist worksteal
+
+# The built wheel in an environment of its own, away from this folder.
+smoke: .venv/.test
+	rm -rf build/smoke
+	$(BIN)/python -m build --quiet --wheel --outdir build/smoke/dist
+	$(PYTHON) -m venv build/smoke/venv
+	build/smoke/venv/bin/pip install --quiet "$$(ls build/smoke/dist/*.whl)[develop]"
+	cd build/smoke && venv/bin/calreg --version
+	cd build/smoke && venv/bin/python ../../tests/smoke.py
+
+# registry/ again, from the scores that ship with the project; needs an unchanged registry/.
+registry: .venv/.test
+	$(BIN)/python tests/make_registry.py
+
+bench: .venv/.bench
+	$(BIN)/python tests/benchmarks/run_all.py
+
+clean:
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.venv/.made:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"calreg needs Python 3.11 or newer; $(PYTHON) is {v[0]}.{v[1]}. Try: make PYTHON=python3.12")'
+	@$(PYTHON) -m venv .venv || { echo "No venv module: on Debian, apt-get install python3-venv"; rm -rf .venv; exit 1; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	@touch $@
+
+.venv/.demo: .venv/.made pyproject.toml
+	@echo "Installing calreg into .venv …"
+	@$(BIN)/pip install --quiet --editable '.[develop]'
+	@touch $@
+
+.venv/.test: .venv/.made pyproject.toml
+	@echo "Installing calreg and its test tools into .venv …"
+	@$(BIN)/pip install --quiet --editable . --group test
+	@touch $@
+
+.venv/.bench: .venv/.test
+	@$(BIN)/pip install --quiet --group bench
+	@touch $@

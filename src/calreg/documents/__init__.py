@@ -1,0 +1,174 @@
+"""Documents: the JSON and YAML files of a registry, as frozen values.
+
+Every document comes in through `load` (or a `load_…` of its kind) and goes out through
+`to_bytes` and `checked_bytes`; both ways it passes the strict reader, its JSON Schema and
+the semantic checks. Nothing here reads a file: bytes are handed in, with the path to name
+in an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from calreg.documents.calibration import (
+    CELLS,
+    METHOD_PARAMETERS,
+    METRICS,
+    QUANTILES,
+    Calibration,
+    Distribution,
+    Histogram,
+    LabelCalibration,
+)
+from calreg.documents.index import Entry, Index, Lock, LockEntry, ModelEntry, ModelIndex
+from calreg.documents.moves import Move, Pin, Pins
+from calreg.documents.run import (
+    HeadRow,
+    LabelRow,
+    ModelRun,
+    Run,
+    RunInputs,
+    milliseconds,
+    timestamp_text,
+)
+from calreg.documents.schemas import KINDS, Kind, kind_of, schema_bytes, schema_problem
+from calreg.documents.semantics import Problem, semantic_problems
+from calreg.documents.settings import (
+    DEFAULT_MIN_SAMPLES,
+    DEFAULT_THRESHOLDS,
+    HeadSettings,
+    RegistrySettings,
+)
+from calreg.documents.strict import Json, canonical_bytes, digest_of, load_json, load_yaml
+from calreg.errors import InputError
+
+__all__ = [
+    "CELLS",
+    "DEFAULT_MIN_SAMPLES",
+    "DEFAULT_THRESHOLDS",
+    "KINDS",
+    "METHOD_PARAMETERS",
+    "METRICS",
+    "QUANTILES",
+    "Calibration",
+    "Distribution",
+    "Entry",
+    "HeadRow",
+    "HeadSettings",
+    "Histogram",
+    "Index",
+    "Json",
+    "Kind",
+    "LabelCalibration",
+    "LabelRow",
+    "Lock",
+    "LockEntry",
+    "ModelEntry",
+    "ModelIndex",
+    "ModelRun",
+    "Move",
+    "Pin",
+    "Pins",
+    "Problem",
+    "RegistrySettings",
+    "Run",
+    "RunInputs",
+    "canonical_bytes",
+    "checked_bytes",
+    "digest_of",
+    "kind_of",
+    "load",
+    "load_calibration",
+    "load_json",
+    "load_lock",
+    "load_model_run",
+    "load_move",
+    "load_pins",
+    "load_run",
+    "load_settings",
+    "load_yaml",
+    "milliseconds",
+    "schema_bytes",
+    "semantic_problems",
+    "timestamp_text",
+]
+
+
+class Document(Protocol):
+    """A frozen value that can be written."""
+
+    def to_json(self) -> Json:
+        """The document as a plain object."""
+        ...
+
+
+def load(kind: Kind, raw: bytes, *, where: str) -> Json:
+    """The plain object of one document, after every check there is.
+
+    Args:
+        kind: What the document must be.
+        raw: Its bytes.
+        where: The path to name in an error.
+
+    Raises:
+        InputError: The first thing wrong: path, JSON pointer, problem.
+    """
+    data = (load_yaml if kind == "registry" else load_json)(raw, where=where)
+    _check(kind, data, where=where)
+    return data
+
+
+def _check(kind: Kind, data: Mapping[str, Any], *, where: str) -> None:
+    found, minor = kind_of(data, where=where)
+    if found != kind:
+        raise InputError(f"expected a {kind} document, got {found}", where=where, code="document")
+    problem = schema_problem(kind, data, minor=minor) or next(semantic_problems(kind, data), None)
+    if problem is not None:
+        raise InputError(f"at {problem[0]}: {problem[1]}", where=where, code="document")
+
+
+def checked_bytes(kind: Kind, document: Document, *, where: str) -> bytes:
+    """The canonical bytes of a document about to be written, after every check there is.
+
+    Raises:
+        InputError: The document would be refused by its readers.
+    """
+    data = document.to_json()
+    _check(kind, data, where=where)
+    return canonical_bytes(data)
+
+
+def load_calibration(raw: bytes, *, where: str) -> Calibration:
+    """The calibration that the bytes of a version or reference hold."""
+    return Calibration.from_json(load("calibration", raw, where=where))
+
+
+def load_run(raw: bytes, *, where: str) -> Run:
+    """The run that the bytes of `runs/N.json` hold."""
+    return Run.from_json(load("run", raw, where=where))
+
+
+def load_model_run(raw: bytes, *, where: str) -> ModelRun:
+    """A model's part of a run, from the bytes of its `run.json`."""
+    return ModelRun.from_json(load("model-run", raw, where=where))
+
+
+def load_settings(raw: bytes, *, where: str) -> RegistrySettings:
+    """A registry's name and rules, from the bytes of its `registry.yaml`."""
+    return RegistrySettings.from_json(load("registry", raw, where=where))
+
+
+def load_pins(raw: bytes, *, where: str) -> Pins:
+    """The pins that the bytes of `pins.json` hold."""
+    return Pins.from_json(load("pins", raw, where=where))
+
+
+def load_move(raw: bytes, *, where: str) -> Move:
+    """The move that the bytes of `moves/N.json` hold."""
+    return Move.from_json(load("move", raw, where=where))
+
+
+def load_lock(raw: bytes, *, where: str) -> Lock:
+    """The lock that the bytes of a `calreg.lock` hold."""
+    return Lock.from_json(load("lock", raw, where=where))

@@ -1,0 +1,156 @@
+"""JSON Schema for documents: which one applies, and the first thing it has against a value.
+
+A schema is chosen by the document's own `schema` key among those that ship with this
+program. Nothing is ever fetched: there is no `$ref` out of a schema, and none could be
+followed. jsonschema is imported when a document is first checked, not before.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from calreg.errors import InputError
+
+__all__ = ["KINDS", "Kind", "kind_of", "schema_bytes", "schema_problem"]
+
+Kind = Literal[
+    "calibration", "index", "lock", "model-index", "model-run", "move", "pins", "registry", "run"
+]
+KINDS: tuple[Kind, ...] = (
+    "calibration",
+    "index",
+    "lock",
+    "model-index",
+    "model-run",
+    "move",
+    "pins",
+    "registry",
+    "run",
+)
+
+_SUPPORTED = (1, 0)
+_NAME = re.compile(r"calreg/([a-z-]+)/([0-9]{1,4})\.([0-9]{1,4})")
+
+
+def schema_bytes(kind: Kind) -> bytes:
+    """The schema of one kind of document, as it ships."""
+    # A wheel carries the schemas inside the package; a checkout has them beside src/.
+    package = Path(__file__).parents[1] / "schemas"
+    folder = package if package.is_dir() else Path(__file__).parents[3] / "schemas"
+    return (folder / f"{kind}.schema.json").read_bytes()
+
+
+def kind_of(data: Mapping[str, Any], *, where: str) -> tuple[str, int]:
+    """The kind and minor version that a document says it is.
+
+    Raises:
+        InputError: No `schema`, one that is not ours, or an unknown major version.
+    """
+    name = data.get("schema")
+    if not isinstance(name, str):
+        raise InputError(
+            "has no 'schema', so it is not a calreg document", where=where, code="document"
+        )
+    found = _NAME.fullmatch(name)
+    if found is None:
+        raise InputError(f"has the unknown schema {name[:80]!r}", where=where, code="document")
+    if int(found[2]) != _SUPPORTED[0]:
+        raise InputError(
+            f"is of schema {name}; this program reads version {_SUPPORTED[0]}",
+            where=where,
+            hint="Upgrade calreg.",
+            code="document",
+        )
+    return found[1], int(found[3])
+
+
+def schema_problem(
+    kind: Kind, data: Mapping[str, Any], *, minor: int = 0
+) -> tuple[str, str] | None:
+    """The first thing a schema has against a document: JSON pointer and problem.
+
+    A document of a newer minor version may have keys that this program does not know.
+    """
+    errors = sorted(
+        _errors(kind, data, minor), key=lambda error: (len(error.path), str(error.path))
+    )
+    if not errors:
+        return None
+    error = errors[0]
+    pointer = "".join(f"/{_escaped(step)}" for step in error.absolute_path)
+    return pointer or "/", _in_words(error)
+
+
+def _errors(kind: Kind, data: Mapping[str, Any], minor: int) -> Iterator[Any]:
+    for error in _validator(kind).iter_errors(data):
+        if error.validator == "additionalProperties" and minor > _SUPPORTED[1]:
+            continue
+        yield error
+
+
+def _escaped(step: Any) -> str:
+    return str(step).replace("~", "~0").replace("/", "~1")
+
+
+def _in_words(error: Any) -> str:
+    shown = _short(error.instance)
+    if error.validator == "required":
+        missing = [key for key in error.validator_value if key not in error.instance]
+        return f"has no {', '.join(repr(key) for key in missing)}"
+    if error.validator == "additionalProperties":
+        known = error.schema.get("properties", {})
+        extra = [key for key in error.instance if key not in known]
+        return f"has the unknown key {_short(extra[0])}" if extra else str(error.message)[:120]
+    if error.validator == "type":
+        wanted = error.validator_value
+        kinds = wanted if isinstance(wanted, str) else " or ".join(wanted)
+        return f"expected {kinds}, got {shown}"
+    if error.validator == "enum":
+        return f"expected one of {', '.join(map(str, error.validator_value))}, got {shown}"
+    if error.validator in {"minimum", "exclusiveMinimum", "maximum"}:
+        sign = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most"}
+        return f"expected {sign[error.validator]} {error.validator_value}, got {shown}"
+    if error.validator in {"minItems", "maxItems"}:
+        return f"expected {error.validator_value} entries, got {len(error.instance)}"
+    if error.validator == "pattern":
+        return f"{shown} does not have the form {error.validator_value}"
+    return str(error.message)[:160]
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+@cache
+def _validator(kind: Kind) -> Any:
+    from jsonschema import Draft202012Validator, validators
+    from referencing import Registry
+
+    plain_items = Draft202012Validator.VALIDATORS["items"]
+
+    def items(validator: Any, rule: Any, instance: Any, schema: Any) -> Iterator[Any]:
+        # 100 histogram counts per label, a few generators each, would be most of the cost
+        # of a check; a list of plain counts needs none of them.
+        if rule == _COUNT and _are_counts(instance):
+            return
+        yield from plain_items(validator, rule, instance, schema) or ()
+
+    strict_types = Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: type(value) is int
+    )
+    extend: Any = validators.extend  # jsonschema's own is untyped
+    fast = extend(Draft202012Validator, {"items": items}, type_checker=strict_types)
+    return fast(json.loads(schema_bytes(kind)), registry=Registry())
+
+
+_COUNT = {"type": "integer", "minimum": 0}
+
+
+def _are_counts(instance: Any) -> bool:
+    return isinstance(instance, list) and all(type(n) is int and n >= 0 for n in instance)

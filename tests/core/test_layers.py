@@ -1,0 +1,130 @@
+"""The house: who may import whom. README's map of modules is this table."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import calreg
+
+SOURCE = Path(calreg.__file__).parent
+
+WORDS = {"errors", "names", "documents"}
+CORE = {"calibrate", "drift", "noise", "summaries", "plan", "formats"}
+SHELL = {"scores", "git", "registry", "client", "config", "failpoints"}
+
+# Each room and the rooms below it that it may import.
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "names": {"errors"},
+    "documents": {"errors", "names"},
+    "failpoints": set(),
+    "calibrate": WORDS,
+    "summaries": WORDS,
+    "noise": WORDS | {"summaries"},
+    "drift": WORDS | {"summaries", "noise"},
+    "plan": WORDS | {"drift"},
+    "formats": WORDS,
+    "scores": WORDS | {"calibrate"},
+    "git": WORDS | {"failpoints"},
+    "registry": WORDS | {"plan", "drift", "git", "failpoints"},
+    "client": WORDS | {"git", "failpoints"},
+    "config": WORDS,
+    "report": WORDS | CORE,
+    "cli": WORDS | CORE | SHELL | {"report", "demo"},
+    "demo": WORDS | CORE | SHELL | {"cli"},
+}
+
+# Libraries and the only rooms that may know them.
+ONLY_IN = {
+    "duckdb": {"scores"},
+    "nanoarrow": {"scores"},
+    "git": {"git"},
+    "subprocess": {"git"},
+    "click": {"cli"},
+    "rich": {"cli", "report"},
+    "jsonschema": {"documents"},
+    "referencing": {"documents"},
+    "yaml": {"documents"},
+    "json": {"documents", "cli", "client"},
+}
+
+# Rooms of pure functions: no file, clock, chance, process or socket.
+PURE = WORDS | CORE - {"documents"}
+IMPURE = {"os", "io", "time", "random", "secrets", "socket", "subprocess", "shutil", "tempfile"}
+
+FILES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(SOURCE).with_suffix("").parts[0]
+
+
+def imports(path: Path) -> set[str]:
+    """Every module that a file imports, at its top or inside a function."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def rooms(found: set[str]) -> set[str]:
+    steps = {tuple(name.split(".")[1:2]) for name in found if name.split(".")[0] == "calreg"}
+    return {step[0] for step in steps if step and not step[0].startswith("__")}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_go_down_only(path):
+    """A module imports only the rooms that the map puts below its own."""
+    room = room_of(path)
+
+    assert rooms(imports(path)) - {room} <= MAY_IMPORT[room]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_libraries_stay_in_their_rooms(path):
+    """A library that one room is for is imported nowhere else."""
+    libraries = {name.split(".")[0] for name in imports(path)}
+
+    assert {name for name in libraries if room_of(path) not in ONLY_IN.get(name, {room_of(path)})} == set()
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if room_of(path) in PURE], ids=lambda p: p.stem
+)
+def test_the_core_is_pure(path):
+    """Words and core import nothing that could touch the world."""
+    assert {name.split(".")[0] for name in imports(path)} & IMPURE == set()
+
+
+def modules_after(statement: str) -> set[str]:
+    code = f"import sys; {statement}; print(*sorted(sys.modules))"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return {name.split(".")[0] for name in ran.stdout.splitlines()[-1].split()}
+
+
+HEAVY = {"numpy", "git", "jsonschema", "duckdb", "nanoarrow", "yaml", "scipy", "rich"}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import calreg.client",
+        "from calreg import Client",
+        "from calreg.cli import main; main(['--version'], standalone_mode=False)",
+    ],
+)
+def test_start_up_is_light(statement):
+    """Production and `calreg --version` do not pay for statistics, git or tables."""
+    assert modules_after(statement) & HEAVY == set()
+
+
+def test_every_room_has_a_place_on_the_map():
+    """A new room is put on the map, and an empty place is taken off it."""
+    assert {room_of(path) for path in FILES} == set(MAY_IMPORT)
