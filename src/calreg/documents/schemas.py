@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from calreg.documents.acceptance import Check, acceptance
 from calreg.errors import InputError
 
 __all__ = ["KINDS", "Kind", "kind_of", "schema_bytes", "schema_problem"]
@@ -76,6 +77,8 @@ def schema_problem(
 
     A document of a newer minor version may have keys that this program does not know.
     """
+    if _accepts(kind)(data):
+        return None
     errors = sorted(
         _errors(kind, data, minor), key=lambda error: (len(error.path), str(error.path))
     )
@@ -128,28 +131,43 @@ def _short(value: Any) -> str:
 
 
 @cache
+def _accepts(kind: Kind) -> Check:
+    return acceptance(json.loads(schema_bytes(kind)))
+
+
+@cache
 def _validator(kind: Kind) -> Any:
     from jsonschema import Draft202012Validator, validators
     from referencing import Registry
 
     plain_items = Draft202012Validator.VALIDATORS["items"]
 
+    # Histogram counts and numbers are most of a document. Going down into each of them
+    # would be most of the cost of a check, so the plain ones are passed at a glance.
     def items(validator: Any, rule: Any, instance: Any, schema: Any) -> Iterator[Any]:
-        # 100 histogram counts per label, a few generators each, would be most of the cost
-        # of a check; a list of plain counts needs none of them.
         if rule == _COUNT and _are_counts(instance):
             return
         yield from plain_items(validator, rule, instance, schema) or ()
+
+    def properties(validator: Any, rules: Any, instance: Any, _schema: Any) -> Iterator[Any]:
+        if not validator.is_type(instance, "object"):
+            return
+        for key, rule in rules.items():
+            if key in instance and not (rule == _NUMBER and type(instance[key]) is float):
+                yield from validator.descend(instance[key], rule, path=key, schema_path=key)
 
     strict_types = Draft202012Validator.TYPE_CHECKER.redefine(
         "integer", lambda _, value: type(value) is int
     )
     extend: Any = validators.extend  # jsonschema's own is untyped
-    fast = extend(Draft202012Validator, {"items": items}, type_checker=strict_types)
+    fast = extend(
+        Draft202012Validator, {"items": items, "properties": properties}, type_checker=strict_types
+    )
     return fast(json.loads(schema_bytes(kind)), registry=Registry())
 
 
 _COUNT = {"type": "integer", "minimum": 0}
+_NUMBER = {"type": "number"}
 
 
 def _are_counts(instance: Any) -> bool:

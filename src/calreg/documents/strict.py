@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from calreg.documents.writing import canonical_text
 from calreg.errors import InputError
 
 __all__ = [
@@ -46,8 +47,7 @@ def canonical_bytes(value: Mapping[str, Any]) -> bytes:
     >>> canonical_bytes({"b": 0.1, "a": None})
     b'{\n  "a": null,\n  "b": 0.1\n}\n'
     """
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2, sort_keys=True)
-    return text.encode("utf-8") + b"\n"
+    return canonical_text(value).encode("utf-8") + b"\n"
 
 
 def digest_of(raw: bytes) -> str:
