@@ -1,0 +1,32 @@
+"""Scores in: tables of raw scores to distributions per head and label, and back out again.
+
+`read_scores` goes through the files once, in bounded memory, and counts what it rejects;
+`apply_scores` writes the table again with calibrated scores beside the raw ones. The only
+package that knows DuckDB. A new file format is one entry in `sources`; a new form of table
+one class in `layout` and one reader like `long` and `wide`.
+"""
+
+from __future__ import annotations
+
+from calreg.scores.apply import apply_scores
+from calreg.scores.read import DEFAULT_MEMORY_BYTES, read_scores
+from calreg.scores.table import (
+    REASONS,
+    AppliedCounts,
+    HeadScores,
+    Reject,
+    Scores,
+    ScoreTable,
+)
+
+__all__ = [
+    "DEFAULT_MEMORY_BYTES",
+    "REASONS",
+    "AppliedCounts",
+    "HeadScores",
+    "Reject",
+    "ScoreTable",
+    "Scores",
+    "apply_scores",
+    "read_scores",
+]

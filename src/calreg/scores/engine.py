@@ -1,0 +1,151 @@
+"""The one place that runs DuckDB: a locked-down connection, quoting, batches as arrays.
+
+What a user typed reaches SQL only through `identifier` and `literal`. The connection reads
+the files it was given and its own temporary folder, nothing else, and loads no extension.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calreg.errors import CalregError, InputError, MissingExtraError
+
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = [
+    "Array",
+    "Column",
+    "Connection",
+    "batches",
+    "connect",
+    "count_rows",
+    "identifier",
+    "literal",
+    "rows_of",
+    "translated",
+]
+
+Array: TypeAlias = NDArray[Any]
+Column: TypeAlias = tuple[Array, Array | None]
+Connection: TypeAlias = "duckdb.DuckDBPyConnection"
+
+_ENGINE_MEMORY = "600MB"
+_CSV_PLACE = re.compile(r"CSV Error on Line: (\d+)")
+_CSV_COLUMNS = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
+_FILE = re.compile(r"""file(?: = | ["'])(/[^"'\n]+)""")
+
+
+def identifier(name: str) -> str:
+    """A column's name as SQL reads it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text as SQL reads it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def connect(readable: Sequence[str], *, writable: Sequence[str] = (), folder: str) -> Connection:
+    """A connection in memory that may touch these files and this temporary folder only.
+
+    Raises:
+        MissingExtraError: DuckDB or nanoarrow is not installed.
+    """
+    try:
+        import duckdb
+        import nanoarrow  # noqa: F401  # found missing here, not in the middle of a stream
+    except ImportError as error:
+        raise MissingExtraError("develop", needs=str(error.name)) from error
+    connection = duckdb.connect(
+        config={
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "memory_limit": _ENGINE_MEMORY,
+            "temp_directory": folder,
+            "threads": str(os.cpu_count() or 1),
+        }
+    )
+    allowed = ", ".join(literal(path) for path in (*readable, *writable))
+    connection.execute(f"SET allowed_paths = [{allowed}]")
+    connection.execute(f"SET allowed_directories = [{literal(folder)}]")
+    connection.execute("SET enable_progress_bar = false")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+def rows_of(connection: Connection, query: str) -> list[tuple[Any, ...]]:
+    """All rows of a small result; the connection is free for the next query afterwards."""
+    return connection.execute(query).fetchall()
+
+
+def count_rows(connection: Connection, scan: str) -> int:
+    """How many rows a scan has."""
+    return int(rows_of(connection, f"SELECT count(*) FROM {scan}")[0][0])
+
+
+def batches(
+    connection: Connection, query: str
+) -> Generator[list[tuple[Array, Array | None]], None, None]:
+    """The result of a query, batch by batch: per column its array and where it is null.
+
+    The mask is None where nothing is null.
+    """
+    from nanoarrow import c_array_stream
+
+    with c_array_stream(connection.sql(query)) as stream:
+        for batch in stream:
+            view = batch.view()
+            yield [_column(view.child(number)) for number in range(batch.n_children)]
+
+
+def _column(view: Any) -> Column:
+    start, stop = view.offset, view.offset + view.length
+    # A copy: the engine frees a batch's memory with the batch, whoever still looks at it.
+    array = np.array(view.buffer(1))[start:stop]
+    if view.null_count == 0:
+        return array, None
+    bits = np.frombuffer(view.buffer(0), dtype=np.uint8)
+    valid = np.unpackbits(bits, count=stop, bitorder="little")[start:]
+    return array, valid == 0
+
+
+@contextmanager
+def translated(where: str) -> Iterator[None]:
+    """Errors of the engine about a file become one line for the file's owner."""
+    import duckdb
+
+    try:
+        yield
+    except CalregError:
+        raise
+    except duckdb.Error as error:
+        message = str(error)
+        file = _FILE.search(message)
+        where = Path(file[1]).name if file else where
+        raise InputError(_one_line(message), where=where, code="scores") from error
+
+
+def _one_line(message: str) -> str:
+    place = _CSV_PLACE.search(message)
+    line = f"line {place[1]}: " if place else ""
+    if found := _CSV_COLUMNS.search(message):
+        return f"{line}expected {found[1]} columns, got {found[2]}"
+    if "unterminated quote" in message.lower():
+        return f"{line}a quoted value does not end"
+    if "unicode" in message.lower() or "utf-8" in message.lower():
+        return f"{line}is not UTF-8 text"
+    if "Malformed JSON" in message:
+        return f"{line}is not one JSON object per line"
+    if "magic bytes" in message:
+        return "is not a Parquet file"
+    return f"cannot be read: {message.splitlines()[0]}"

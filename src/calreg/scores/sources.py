@@ -1,0 +1,267 @@
+"""Which files a table consists of, and which columns each of them has.
+
+Globs are expanded here, not in the engine, so that the engine is only ever given names of
+files that exist. Nothing is fetched: a URL is refused.
+"""
+
+from __future__ import annotations
+
+import csv
+import glob
+import gzip
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, Literal
+
+from calreg.errors import InputError
+from calreg.scores.engine import Connection, literal, rows_of, translated
+
+__all__ = ["Source", "find_files", "find_sources", "open_text", "reading"]
+
+Format = Literal["csv", "jsonl", "parquet"]
+
+_FORMATS: Mapping[str, Format] = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
+_DELIMITERS = ",;\t|"
+_SAMPLED_OBJECTS = 1000
+_MAX_LINES = 5_000_000
+_MAX_HEADER = 4 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Files of one format with the same columns in the same order.
+
+    `columns` maps a column's name to its type in the engine; CSV and JSONL are all text.
+    """
+
+    format: Format
+    paths: tuple[str, ...]
+    columns: Mapping[str, str]
+    delimiter: str = ","
+
+    @property
+    def where(self) -> str:
+        """The name to put before an error: that of the file, or of the first of several."""
+        return Path(self.paths[0]).name
+
+    def scan(self, *, paths: Sequence[str] | None = None, row_number: bool = False) -> str:
+        """The SQL that reads these files, or some of them."""
+        listed = "[" + ", ".join(literal(path) for path in paths or self.paths) + "]"
+        if self.format == "parquet":
+            extra = ", file_row_number = true" if row_number else ""
+            return f"read_parquet({listed}{extra})"
+        types = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in self.columns)
+        if self.format == "jsonl":
+            return (
+                f"read_json({listed}, format = 'newline_delimited', columns = {{{types}}}, "
+                f"maximum_object_size = {2**26})"
+            )
+        return (
+            f"read_csv({listed}, auto_detect = false, header = true, delim = "
+            f"{literal(self.delimiter)}, quote = '\"', escape = '\"', strict_mode = true, "
+            f"columns = {{{types}}})"
+        )
+
+
+def find_files(paths: Iterable[str]) -> tuple[str, ...]:
+    """The absolute paths of all files that the paths and globs name, sorted, each once.
+
+    Raises:
+        InputError: A URL, a folder, a file that does not exist, a glob that matches nothing.
+    """
+    found: set[str] = set()
+    for path in paths:
+        found.update(_matches(path))
+    if not found:
+        raise InputError("no score files were named", code="no-files")
+    return tuple(sorted(found))
+
+
+def _matches(path: str) -> list[str]:
+    if _URL.match(path):
+        raise InputError(
+            f"{path!r} is a URL; scores are read from local files only",
+            hint="Download it first.",
+            code="not-local",
+        )
+    if Path(path).is_dir():
+        raise InputError("is a folder", where=path, hint=f"{path.rstrip('/')}/*.parquet")
+    if Path(path).is_file():
+        return [str(Path(path).resolve())]
+    if not glob.has_magic(path):
+        raise InputError("no such file", where=path, code="no-files")
+    matches = [str(Path(name).resolve()) for name in glob.iglob(path, recursive=True)]  # noqa: PTH207  # takes absolute globs
+    files = [name for name in matches if Path(name).is_file()]
+    if not files:
+        raise InputError("no file matches", where=path, code="no-files")
+    return files
+
+
+def format_of(path: str) -> Format:
+    """The format that a file's name says it has.
+
+    Raises:
+        InputError: A name that says none.
+    """
+    suffixes = [suffix.lower() for suffix in Path(path).suffixes]
+    if suffixes[-1:] == [".gz"]:
+        suffixes.pop()
+        if suffixes[-1:] in ([".parquet"], [".pq"]):
+            raise InputError(
+                "is a Parquet file in gzip", where=Path(path).name, hint="Unpack it first."
+            )
+    kind = _FORMATS.get(suffixes[-1] if suffixes else "")
+    if kind is None:
+        raise InputError(
+            "its name does not say what it is",
+            where=Path(path).name,
+            hint="Files of scores end in .csv, .jsonl, .ndjson (each also .gz) or .parquet.",
+            code="format",
+        )
+    return kind
+
+
+def find_sources(connection: Connection, files: Sequence[str]) -> tuple[Source, ...]:
+    """The files, put together where format and columns are the same.
+
+    Raises:
+        InputError: A file that cannot be read, or is not what its name says.
+    """
+    grouped: dict[tuple[Format, str, tuple[tuple[str, str], ...]], list[str]] = {}
+    for path in files:
+        kind = format_of(path)
+        delimiter, columns = _header(connection, path, kind)
+        grouped.setdefault((kind, delimiter, tuple(columns.items())), []).append(path)
+    return tuple(
+        Source(kind, tuple(paths), dict(columns), delimiter)
+        for (kind, delimiter, columns), paths in grouped.items()
+    )
+
+
+def _header(connection: Connection, path: str, kind: Format) -> tuple[str, dict[str, str]]:
+    name = Path(path).name
+    if kind == "parquet":
+        return ",", _parquet_columns(connection, path)
+    try:
+        with open_text(path) as file:
+            return _csv_header(file, name) if kind == "csv" else (",", _json_keys(file, name))
+    except UnicodeDecodeError as error:
+        raise InputError("is not UTF-8 text", where=name, code="scores") from error
+    except (OSError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"cannot be read: {reason}", where=name, code="scores") from error
+
+
+def _parquet_columns(connection: Connection, path: str) -> dict[str, str]:
+    name = Path(path).name
+    try:
+        with Path(path).open("rb") as file:  # the engine's words for this are vague
+            magic = file.read(4)
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=name) from error
+    if magic != b"PAR1":
+        raise InputError("is not a Parquet file", where=name, code="scores")
+    with translated(name):
+        rows = rows_of(connection, f"DESCRIBE SELECT * FROM read_parquet([{literal(path)}])")
+        return {row[0]: row[1] for row in rows}
+
+
+def open_text(path: str) -> IO[str]:
+    """A CSV or JSONL file as text, unpacked if its name ends in .gz, line ends untouched."""
+    if path.lower().endswith(".gz"):
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+    return Path(path).open(encoding="utf-8-sig", newline="")
+
+
+def _csv_header(file: IO[str], name: str) -> tuple[str, dict[str, str]]:
+    first = file.readline(_MAX_HEADER)
+    while first and not first.strip():
+        first = file.readline(_MAX_HEADER)
+    while first.count('"') % 2 and (more := file.readline(_MAX_HEADER)):
+        first += more  # a name with a line break in it
+    if not first.strip():
+        raise InputError("is empty", where=name, code="empty")
+    delimiter = max(_DELIMITERS, key=first.count)
+    columns = next(csv.reader(io.StringIO(first), delimiter=delimiter))
+    return delimiter, _unique(columns, name)
+
+
+def _unique(columns: Sequence[str], name: str) -> dict[str, str]:
+    folded: dict[str, str] = {}
+    for column in columns:
+        other = folded.setdefault(column.casefold(), column)
+        if columns.count(column) > 1 or other != column:
+            raise InputError(
+                f"has the column {column!r} twice" + f" (as {other!r})" * (other != column),
+                where=name,
+                code="columns",
+            )
+    return dict.fromkeys(columns, "VARCHAR")
+
+
+def _json_keys(file: IO[str], name: str) -> dict[str, str]:
+    keys: dict[str, str] = {}
+    seen = 0
+    for number, line in enumerate(file, start=1):
+        if not line.strip():
+            continue
+        keys.update(dict.fromkeys(_object(line, name, number), "VARCHAR"))
+        seen += 1
+        if seen == _SAMPLED_OBJECTS:
+            break
+    if not seen:
+        raise InputError("is empty", where=name, code="empty")
+    # Keys in order of appearance would make two files with the same keys two sources.
+    return _unique(sorted(keys), name)
+
+
+def _object(line: str, name: str, number: int) -> dict[str, object]:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise InputError(
+            f"line {number}: expected one JSON object, got {line.strip()[:40]!r}",
+            where=name,
+            code="scores",
+        )
+    return value
+
+
+@contextmanager
+def reading(source: Source) -> Iterator[None]:
+    """Errors of the engine about a source become one line for the owner of the file."""
+    try:
+        with translated(source.where):
+            yield
+    except InputError as error:
+        if source.format == "jsonl" and isinstance(error.__cause__, Exception):
+            _refuse_broken_line(source)
+        raise
+
+
+def _refuse_broken_line(source: Source) -> None:
+    # The engine counts the lines of JSON differently from an editor.
+    for path in source.paths:
+        try:
+            with open_text(path) as file:
+                for number, line in enumerate(islice(file, _MAX_LINES), start=1):
+                    if line.strip():
+                        _object(line, Path(path).name, number)
+        except (OSError, EOFError, UnicodeDecodeError):
+            continue  # what the engine said about it stands
