@@ -1,0 +1,106 @@
+"""Fetch what a registry published into a bare cache of our own: never a clone.
+
+The cache holds objects and one ref. It is nobody's work: one that is broken is made anew,
+since nothing in it is worth more than a second fetch. No work tree, no hooks, no template,
+every object checked by git on its way in, one pack of limited size.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from calreg.errors import CalregError, InputError, RegistryError, TransportError
+from calreg.git.arguments import is_commit_id, redact
+from calreg.git.process import NETWORK_TIMEOUT_S, Answer, Git
+from calreg.git.remotes import address_of, full_ref, network_error, reaching
+from calreg.git.repository import Repository
+from calreg.git.settings import read_settings
+
+__all__ = ["MAX_PACK_BYTES", "fetch_remote"]
+
+MAX_PACK_BYTES = 1024 * 1024 * 1024
+_FETCHED = "refs/calreg/fetched"
+_MARKER = "calreg-cache"
+# A pack of few objects would be unpacked, and the limit on a file's size would not hold.
+_SETTINGS = (("fetch.unpackLimit", "1"),)
+
+
+def fetch_remote(
+    url: str,
+    ref: str,
+    cache: Path,
+    *,
+    depth: int | None = 1,
+    timeout_s: float = NETWORK_TIMEOUT_S,
+    max_bytes: int = MAX_PACK_BYTES,
+) -> tuple[Repository, str]:
+    """The cache and the commit that a remote's branch is at, fetched into that cache.
+
+    Args:
+        url: https, ssh, `user@host:path`, file or a local folder.
+        ref: A branch, a full ref, HEAD, or a commit id.
+        cache: The folder to keep objects in; made if it is not there.
+        depth: How many commits of history; None for all.
+        timeout_s: For the whole of it.
+        max_bytes: The largest pack that is accepted.
+
+    Raises:
+        InputError: An address or name that git must not be given; a cache that is not one.
+        RegistryError: The remote has no such branch.
+        TransportError: The remote cannot be reached or read, or its answer is broken.
+    """
+    address, secrets = address_of(url)
+    wanted = ref if is_commit_id(ref) else full_ref(ref)
+    cache = cache.absolute()
+    is_new = _prepare(cache)
+    options = ["--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head"]
+    options += ["--no-auto-maintenance", *([f"--depth={depth}"] if depth else [])]
+    arguments = (*options, "--", address, f"+{wanted}:{_FETCHED}")
+    users = read_settings(replace(_git(cache), as_user=True)).taken_over()
+    git = replace(_git(cache), settings=(*users, *secrets, *_SETTINGS))
+    with reaching(git, url) as there:
+        answer = there.attempt("fetch", *arguments, timeout_s=timeout_s, max_file_bytes=max_bytes)
+    if answer.code != 0:
+        error = _fetch_error(url, ref, answer)
+        if is_new or error.code != TransportError.default_code:
+            raise error
+        # Nothing that is known of networks and servers: the cache itself may be damaged.
+        shutil.rmtree(cache)
+        return fetch_remote(url, ref, cache, depth=depth, timeout_s=timeout_s, max_bytes=max_bytes)
+    commit = git.run("rev-parse", "--verify", "--quiet", f"{_FETCHED}^{{commit}}").text
+    return Repository(cache, cache, None), commit
+
+
+def _fetch_error(url: str, ref: str, answer: Answer) -> CalregError:
+    if "couldn't find remote ref" in answer.err or "not our ref" in answer.err:
+        return RegistryError(
+            f"{redact(url)} has no {'commits yet' if ref == 'HEAD' else repr(ref)}",
+            hint="Check the name of the branch; a new registry needs its first run.",
+            code="no-such-branch",
+        )
+    return network_error("fetch from", redact(url), answer)
+
+
+def _git(cache: Path) -> Git:
+    return Git(cache, ("--git-dir", str(cache)))
+
+
+def _prepare(cache: Path) -> bool:
+    """Make the cache, or make it anew if it is broken; say whether it is new.
+
+    Raises:
+        InputError: The folder holds something else.
+    """
+    marker = cache / _MARKER
+    if cache.exists() and any(cache.iterdir()) and not marker.exists():
+        raise InputError("this folder is not a cache of ours", where=str(cache), code="cache")
+    if marker.exists():
+        if _git(cache).attempt("rev-parse", "--is-bare-repository").text == "true":
+            return False
+        shutil.rmtree(cache)
+    cache.mkdir(parents=True, exist_ok=True)
+    marker.touch()
+    _git(cache).run("init", "--quiet", "--bare", "--template=")
+    return True

@@ -1,0 +1,295 @@
+"""Start one git command and hear what it says.
+
+Every git process of this project starts here: from an allow-list, in a cleaned environment,
+with settings that keep hooks, filters and prompts from running, within a time limit. It
+never builds arguments out of what a user typed; `arguments` has checked those before, and
+callers put `--` in front of them.
+
+To use another git command: add it to `_ALLOWED`, and say in `_SETTINGS` what it must not do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, cast
+
+from calreg.errors import CalregError, InputError, RegistryError, TransportError
+from calreg.git.arguments import redact
+
+if TYPE_CHECKING:
+    from git import Git as PythonGit
+
+__all__ = ["DEFAULT_TIMEOUT_S", "NETWORK_TIMEOUT_S", "Answer", "Git", "failure"]
+
+DEFAULT_TIMEOUT_S = 120.0
+NETWORK_TIMEOUT_S = 120.0
+_SHOWN_CHARACTERS = 300
+
+_ALLOWED = frozenset(
+    {
+        "cat-file",
+        "config",
+        "diff-index",
+        "diff-tree",
+        "fast-import",
+        "fetch",
+        "init",
+        "log",
+        "ls-files",
+        "ls-remote",
+        "ls-tree",
+        "merge-base",
+        "push",
+        "rev-parse",
+        "symbolic-ref",
+        "update-index",
+        "update-ref",
+        "version",
+    }
+)
+
+_KEPT = frozenset(
+    {f"GIT_{who}_{what}" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    | {"GIT_SSH_COMMAND", "GIT_ASKPASS", "GIT_SSL_CAINFO"}
+)
+_FIXED = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_LITERAL_PATHSPECS": "1",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_ALLOW_PROTOCOL": "https:ssh:file",
+}
+# The user's and the system's configuration may name programs; theirs are not ours to run.
+_NO_USER_CONFIG = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+
+# A repository's own .git/config is still read. These settings come last and win.
+_SETTINGS = (
+    ("core.hooksPath", os.devnull),
+    ("core.fsmonitor", "false"),
+    ("core.attributesFile", os.devnull),
+    ("core.autocrlf", "false"),
+    ("core.askPass", ""),  # not even a window
+    ("core.fsync", "committed,index,reference"),
+    ("commit.gpgSign", "false"),
+    ("push.gpgSign", "false"),
+    ("push.followTags", "false"),
+    ("push.recurseSubmodules", "no"),
+    ("gc.auto", "0"),
+    ("maintenance.auto", "false"),
+    ("fetch.fsckObjects", "true"),
+    ("transfer.fsckObjects", "true"),
+    ("fetch.writeCommitGraph", "false"),
+    ("http.followRedirects", "false"),
+    ("http.lowSpeedLimit", "100"),
+    ("http.lowSpeedTime", "60"),
+    ("log.showSignature", "false"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a git process left: its exit code, its output, its complaints."""
+
+    code: int
+    out: bytes
+    err: str
+
+    @property
+    def text(self) -> str:
+        """The output as text, without the last newline."""
+        return os.fsdecode(self.out).removesuffix("\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Git:
+    """How git is started for one repository, or for none.
+
+    Args:
+        cwd: The folder it runs in.
+        options: Options before the command, such as `--git-dir`.
+        settings: Configuration on top of ours, as (key, value); handed over in the
+            environment, so that no secret shows in a process list.
+        as_user: Read the user's own configuration too: only to look at it.
+    """
+
+    cwd: Path
+    options: tuple[str, ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()
+    as_user: bool = False
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def run(
+        self,
+        command: str,
+        *arguments: str,
+        stdin: bytes = b"",
+        ok: tuple[int, ...] = (0,),
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        max_file_bytes: int | None = None,
+    ) -> Answer:
+        """Run one command to its end.
+
+        Raises:
+            CalregError: It ended with a code not in `ok`, or not in time.
+        """
+        answer = self.attempt(
+            command, *arguments, stdin=stdin, timeout_s=timeout_s, max_file_bytes=max_file_bytes
+        )
+        if answer.code not in ok:
+            raise failure(command, answer)
+        return answer
+
+    def attempt(
+        self,
+        command: str,
+        *arguments: str,
+        stdin: bytes = b"",
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        max_file_bytes: int | None = None,
+    ) -> Answer:
+        """Run one command and hand back whatever it says; only a time-out is an error.
+
+        Args:
+            command: A git command of the allow-list.
+            arguments: Its arguments, checked by the caller.
+            stdin: What it reads.
+            timeout_s: Seconds after which it and its children are killed.
+            max_file_bytes: No file it writes may grow beyond this (Linux).
+        """
+        process = self._start(command, arguments, subprocess.PIPE)
+        _limit_files(process, max_file_bytes)
+        try:
+            out, err = process.communicate(stdin, timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            raise TransportError(
+                f"git {command} did not end within {timeout_s:g} s",
+                hint="Try again; if it repeats, look at the network or the server.",
+                code="timeout",
+            ) from None
+        finally:
+            _kill(process)
+        return Answer(process.returncode, out, redact(err.decode("utf-8", "replace")))
+
+    @contextlib.contextmanager
+    def stream(self, command: str, *arguments: str, stdin: bytes) -> Iterator[IO[bytes]]:
+        """Run one command and read its output as it comes."""
+        with tempfile.TemporaryFile() as questions:
+            # A file, not a pipe: git may stop reading until somebody reads its answers.
+            questions.write(stdin)
+            questions.seek(0)
+            process = self._start(command, arguments, questions)
+            watchdog = threading.Timer(DEFAULT_TIMEOUT_S, _kill, (process,))
+            watchdog.start()
+            try:
+                yield process.stdout
+            finally:
+                watchdog.cancel()
+                _kill(process)
+                process.stdout.close()
+                process.stderr.close()
+
+    def _start(
+        self, command: str, arguments: tuple[str, ...], stdin: int | IO[bytes]
+    ) -> PythonGit.AutoInterrupt:
+        if command not in _ALLOWED:
+            raise RegistryError(f"git {command} is not among the commands this program runs")
+        python_git = _python_git()
+        variables = self._environment()
+        # GitPython adds to the environment it finds, so what must go is removed by env(1):
+        # git exports GIT_DIR, GIT_INDEX_FILE and others inside a hook, and inherited they
+        # make a command act on the hook's repository instead of this one.
+        unset = sorted(
+            name
+            for name in os.environ
+            if name.startswith("GIT_") and name not in _KEPT and name not in variables
+        )
+        line = ["env", *(part for name in unset for part in ("-u", name))]
+        line += [python_git.GIT_PYTHON_GIT_EXECUTABLE or "git", "--no-pager", *self.options]
+        process = python_git(self.cwd).execute(
+            [*line, command, *arguments],
+            istream=stdin,  # type: ignore[arg-type]  # a file is handed through to Popen
+            as_process=True,
+            env=variables,
+            shell=False,
+            # Its own group: a time limit must end git's children too, and ssh finds no
+            # terminal to ask on.
+            start_new_session=True,
+        )
+        return cast("PythonGit.AutoInterrupt", process)
+
+    def _environment(self) -> dict[str, str]:
+        settings = (*_SETTINGS, *self.settings)
+        variables = {"GIT_CONFIG_COUNT": str(len(settings)), **_FIXED}
+        for number, (key, value) in enumerate(settings):
+            variables[f"GIT_CONFIG_KEY_{number}"] = key
+            variables[f"GIT_CONFIG_VALUE_{number}"] = value
+        if not self.as_user:
+            variables |= _NO_USER_CONFIG
+        return variables | dict(self.variables)
+
+
+def _python_git() -> type[PythonGit]:
+    try:
+        from git import Git as PythonGit  # 0.14 s, so not at the top
+    except ImportError as error:
+        raise TransportError(
+            "git cannot be started", hint="Install git and put it on the PATH.", code="git-missing"
+        ) from error
+    return PythonGit
+
+
+def _kill(process: PythonGit.AutoInterrupt) -> None:
+    """End a process and its children, if it still runs, and take its exit code."""
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.proc.wait()  # type: ignore[union-attr]  # the process itself, which never raises
+
+
+def _limit_files(process: PythonGit.AutoInterrupt, max_bytes: int | None) -> None:
+    if max_bytes is None:
+        return
+    import resource
+
+    if hasattr(resource, "prlimit"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (max_bytes, max_bytes))
+
+
+_LOCKED = re.compile(r"'([^']+\.lock)': File exists")
+
+
+def failure(command: str, answer: Answer, *, about: str = "") -> CalregError:
+    """The error that a failed git command is, in one line."""
+    if locked := _LOCKED.search(answer.err):
+        return RegistryError(
+            f"git's lock {locked[1]!r} is there already",
+            hint="Wait for the other git command; if there is none, remove that file.",
+            code="git-locked",
+        )
+    if "dubious ownership" in answer.err:
+        return InputError(
+            f"the repository{about} belongs to somebody else, and git refuses to use it",
+            hint="git config --global --add safe.directory FOLDER, if you trust its owner.",
+            code="git-ownership",
+        )
+    words = last_words(answer.err) or f"it ended with code {answer.code}"
+    return TransportError(f"git {command} failed{about}: {words}", code="git")
+
+
+def last_words(err: str) -> str:
+    """The line of git's complaints that says why, cut to a readable length."""
+    lines = [" ".join(line.split()) for line in err.splitlines() if line.strip()]
+    telling = [line for line in lines if line.startswith(("fatal:", "error:"))]
+    words = (telling or lines or [""])[0].removeprefix("fatal: ").removeprefix("error: ")
+    return "".join(c if c.isprintable() else "?" for c in words)[:_SHOWN_CHARACTERS]
