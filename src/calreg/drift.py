@@ -60,7 +60,8 @@ class HeadDrift:
     Args:
         metrics: Per metric the worst label's: a failing number is worse than None, and
             None worse than a passing number.
-        noise: Per metric that of the same label.
+        noise: Per metric that of the same label, as the worst of all labels: of a head with
+            one label the label's own, of a head with more of them larger.
         failed_metrics: Those that failed for some label, in METRICS order, then "labels"
             if the set of labels changed.
         is_stable: Whether every metric of every label is strictly below its threshold.
@@ -162,6 +163,7 @@ class _Judged(NamedTuple):
     """What the arrays say of one label, as plain numbers."""
 
     drift: LabelDrift
+    worst_noise: list[float | None]
     ranks: list[float]
     worst_rank: float
     is_beyond_noise: bool
@@ -186,27 +188,33 @@ def _judge(
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # NaN is an answer here
         metrics = measure(new, reference)
         metrics[:3, _is_other_method(rows)] = np.nan  # their p5 and p95 mean other things
-        noise = np.where(np.isfinite(metrics), noise_of(new, reference, is_grown), np.nan)
+        family = np.repeat(np.array(sizes, dtype=np.int64), sizes)
+        noise, worst = (
+            np.where(np.isfinite(metrics), each, np.nan)
+            for each in noise_of(new, reference, is_grown, family)
+        )
         factors = (
             variance_factor(new.samples, reference.samples, is_grown),
             1.0 / reference.samples,
         )
-        return _conclude(metrics, noise, limits, factors), grown
+        return _conclude(metrics, (noise, worst), limits, factors), grown
 
 
 def _conclude(
-    metrics: Floats, noise: Floats, limits: Floats, factors: tuple[Floats, Floats]
+    metrics: Floats, noises: tuple[Floats, Floats], limits: Floats, factors: tuple[Floats, Floats]
 ) -> list[_Judged]:
     """Compare arrays of shape (6, n_labels) and hand them on label by label."""
+    own, worst = noises
     is_failed = ~(metrics < limits)
     has_failed_number = is_failed & np.isfinite(metrics)
     ranks = _ranks(metrics, limits)
     columns = (
-        map(_label_drift, _plain(metrics), _plain(noise), is_failed.T.tolist()),
+        map(_label_drift, _plain(metrics), _plain(own), is_failed.T.tolist()),
+        _plain(worst),
         ranks.T.tolist(),
         ranks.max(axis=0).tolist(),
-        (has_failed_number & (metrics > noise)).any(axis=0).tolist(),
-        (has_failed_number & ~(metrics <= noise)).any(axis=0).tolist(),
+        (has_failed_number & (metrics > worst)).any(axis=0).tolist(),
+        (has_failed_number & ~(metrics <= worst)).any(axis=0).tolist(),
         has_failed_number.any(axis=0).tolist(),
         *(factor.tolist() for factor in factors),
     )
@@ -369,14 +377,15 @@ def _verdict(pair: Pair, judged: Collection[_Judged], failed: tuple[str, ...]) -
 
 
 def _worst(rows: Sequence[_Judged]) -> tuple[Metrics, Metrics]:
-    """Each metric of its worst label, and that label's noise; of equals the first by name."""
+    """Each metric of its worst label, and its noise as the worst of all; of equals the first."""
     if not rows:
         return _NULLS, _NULLS
     metrics: dict[str, float | None] = {}
     noise: dict[str, float | None] = {}
     for name, ranks in zip(METRICS, zip(*(row.ranks for row in rows), strict=True), strict=True):
-        worst = rows[ranks.index(max(ranks))].drift
-        metrics[name], noise[name] = worst.metrics[name], worst.noise[name]
+        worst = rows[ranks.index(max(ranks))]
+        metrics[name] = worst.drift.metrics[name]
+        noise[name] = worst.worst_noise[METRICS.index(name)]
     return metrics, noise
 
 
@@ -386,6 +395,10 @@ def _deciding(judged: Mapping[str, _Judged]) -> str:
 
 
 # --- how many items would tell ------------------------------------------------------------
+
+
+_LEAST_FACTOR = 1e-12
+"""A factor that takes a million million items: fewer are advice, more are not."""
 
 
 class _Needed(NamedTuple):
@@ -402,10 +415,10 @@ def _items_needed(
     it is what both sides need, or of a library that grows, what its reference needs.
     """
     limits = [(row, limit) for row in judged for limit in _factor_limits(row, thresholds)]
-    if not all(limit > 0.0 for _, limit in limits):
+    if not all(limit > _LEAST_FACTOR for _, limit in limits):
         return _Needed(None, is_reference_too_small=False)
     spare = [limit - row.reference_factor for row, limit in limits]
-    if not is_grown and all(part > 0.0 for part in spare):
+    if not is_grown and all(part > _LEAST_FACTOR for part in spare):
         return _Needed(floor(1.0 / min(spare)) + 1, is_reference_too_small=False)
     sides = 1.0 if is_grown else 2.0
     least = min(limit for _, limit in limits)
@@ -420,5 +433,5 @@ def _factor_limits(row: _Judged, thresholds: Mapping[str, float]) -> list[float]
     return [
         row.factor * (max(thresholds[name], 0.0) / noise) ** 2 if noise > 0.0 else 0.0
         for name in row.drift.failed_metrics
-        if (noise := row.drift.noise[name]) is not None
+        if (noise := row.worst_noise[METRICS.index(name)]) is not None
     ]

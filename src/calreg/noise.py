@@ -10,16 +10,19 @@ independent samples, |1/n - 1/m| where the larger sample contains the smaller.
 
 from __future__ import annotations
 
+from statistics import NormalDist
+
 import numpy as np
 from numpy.typing import NDArray
 
 from calreg.documents.calibration import CELLS, QUANTILES
 from calreg.summaries import Floats, Summaries, divergence
 
-__all__ = ["binomial", "chi_square_95", "noise_of", "variance_factor"]
+__all__ = ["binomial", "chi_square_quantile", "noise_of", "variance_factor"]
 
 _Z95 = 1.959963984540054  # two-sided: |difference| has no sign
 _Z95_ONE_SIDED = 1.6448536269514722  # chi-square has one tail
+_CONFIDENCE = 0.95
 _MEAN_ABS = 0.7978845608028654  # E|z| of a standard normal, sqrt(2 / pi)
 _8_LN2 = 5.545177444479562
 
@@ -42,13 +45,24 @@ def variance_factor(new: Floats, reference: Floats, is_grown: NDArray[np.bool_])
 
 
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")  # NaN is an answer here
-def noise_of(new: Summaries, reference: Summaries, is_grown: NDArray[np.bool_]) -> Floats:
-    """The noise of every metric, shape (6, n_labels) in METRICS order; NaN where unknown.
+def noise_of(
+    new: Summaries, reference: Summaries, is_grown: NDArray[np.bool_], family: NDArray[np.int64]
+) -> tuple[Floats, Floats]:
+    """The noise of every metric, twice; each shape (6, n_labels), in METRICS order, NaN unknown.
+
+    The first is a label's own: the 95th percentile of its metric without drift. The second is
+    that of the worst of the head's labels, each taken at 0.95^(1/labels): the more labels are
+    looked at, the further the worst of them lies by chance.
 
     Args:
         new: The new side.
         reference: The side compared with.
         is_grown: bool, shape (n_labels,): whether new's items include the reference's.
+        family: int64, shape (n_labels,): how many labels the label's head has.
+
+    References:
+        Šidák (1967), Rectangular confidence regions; exact for independent labels, on the
+        safe side for others.
     """
     f = variance_factor(new.samples, reference.samples, is_grown)
     p5, p25, p50, p75, p95 = _quantile_noise(new, reference, f, is_grown)
@@ -56,16 +70,31 @@ def noise_of(new: Summaries, reference: Summaries, is_grown: NDArray[np.bool_]) 
     of_range = np.sqrt(p5 * p5 + p95 * p95 - (2 / 19) * p5 * p95)
     of_iqr = np.sqrt(p25 * p25 + p75 * p75 - (2 / 3) * p25 * p75)
     bounds = reference.bounds
-    return np.stack(
-        [
-            p5,
-            p95,
-            _relative(of_range, bounds[:, 1] - bounds[:, 0]),
-            _divergence_noise(new, reference, f, is_grown),
-            p50,
-            _relative(of_iqr, reference.quantile("p75") - reference.quantile("p25")),
-        ]
-    )
+    srd = _relative(of_range, bounds[:, 1] - bounds[:, 0])
+    iqr = _relative(of_iqr, reference.quantile("p75") - reference.quantile("p25"))
+    two_sided, one_sided = _deviates(family)
+    wider = two_sided / _Z95
+    jsd, jsd_worst = _divergence_noise(new, reference, f, is_grown, one_sided)
+    own = np.stack([p5, p95, srd, jsd, p50, iqr])
+    worst = np.stack([p5 * wider, p95 * wider, srd * wider, jsd_worst, p50 * wider, iqr * wider])
+    return own, worst
+
+
+def _deviates(family: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Standard normal deviates of 0.95^(1/labels), two-sided and one-sided, per label."""
+    sizes, which = np.unique(family, return_inverse=True)
+    pairs = [_deviate_pair(int(size)) for size in sizes]
+    both = np.array(pairs, dtype=np.float64).reshape(-1, 2)[which]
+    return both[:, 0], both[:, 1]
+
+
+def _deviate_pair(size: int) -> tuple[float, float]:
+    if size == 1:
+        return _Z95, _Z95_ONE_SIDED
+    level = _CONFIDENCE ** (1.0 / size)
+    normal = NormalDist()
+    # Rounded: the last digits depend on the C library's logarithm, a document must not.
+    return round(normal.inv_cdf(0.5 * (1.0 + level)), 9), round(normal.inv_cdf(level), 9)
 
 
 def _relative(noise: Floats, width: Floats) -> Floats:
@@ -225,21 +254,30 @@ def _interpolate(x: Floats, y: Floats, at: Floats) -> Floats:
 # --- divergence ---------------------------------------------------------------------------
 
 
-def chi_square_95(dof: Floats) -> Floats:
-    """The 95th percentile of chi-square, within 3 % for 1 degree of freedom, 0.3 % from 5 on.
+def chi_square_quantile(dof: Floats, deviate: Floats | float = _Z95_ONE_SIDED) -> Floats:
+    """The quantile of chi-square where a standard normal has `deviate`; the 95th if not said.
+
+    The 95th is within 3 % for 1 degree of freedom, 0.3 % from 5 on.
 
     References:
         Wilson & Hilferty (1931), The distribution of chi-square.
     """
     spread = np.divide(2.0 / 9.0, dof, out=np.zeros_like(dof), where=dof > 0)
-    root = 1.0 - spread + _Z95_ONE_SIDED * np.sqrt(spread)
+    root = 1.0 - spread + deviate * np.sqrt(spread)
     return dof * root * root * root
 
 
 def _divergence_noise(
-    new: Summaries, reference: Summaries, f: Floats, is_grown: NDArray[np.bool_]
-) -> Floats:
-    """sqrt(f χ² / (8 ln 2)), χ² with the moments that cells of few scores really have."""
+    new: Summaries,
+    reference: Summaries,
+    f: Floats,
+    is_grown: NDArray[np.bool_],
+    deviate: Floats,
+) -> tuple[Floats, Floats]:
+    """sqrt(f χ² / (8 ln 2)), χ² with the moments that cells of few scores really have.
+
+    Once at its 95th percentile, once where a standard normal has `deviate`.
+    """
     new_cells, ref_cells = new.coarse(), reference.coarse()
     pooled = np.where(is_grown, new_cells, new_cells + ref_cells)
     mean, variance = _cell_moments(pooled, new, reference, f, is_grown)
@@ -248,8 +286,9 @@ def _divergence_noise(
     variance = np.maximum(variance.sum(axis=0) - 2.0, 0.0)
     scale = np.divide(variance, 2.0 * mean, out=np.zeros_like(mean), where=mean > 0)
     dof = np.divide(mean, scale, out=np.zeros_like(mean), where=scale > 0)
-    noise = np.sqrt(f * scale * chi_square_95(dof) / _8_LN2)
-    return np.where((new.grid == reference.grid).all(axis=1), noise, np.nan)
+    unit = np.where((new.grid == reference.grid).all(axis=1), f * scale / _8_LN2, np.nan)
+    own = np.sqrt(unit * chi_square_quantile(dof))
+    return own, np.sqrt(unit * chi_square_quantile(dof, deviate))
 
 
 _FEW = 6.0

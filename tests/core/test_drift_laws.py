@@ -4,12 +4,15 @@ from dataclasses import replace
 from math import inf, nan
 
 import numpy as np
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from calreg.calibrate import describe
 from calreg.documents.calibration import METRICS, LabelCalibration
 from calreg.drift import drift_between
+
+# A slow machine is no counter-example.
+LAW = settings(deadline=None, max_examples=25)
 
 LIMITS = dict(zip(METRICS, (0.01, 0.01, 0.05, 0.1, 0.05, 0.1), strict=True))
 SYMMETRIC = ("apd_p5", "apd_p95", "jsd", "median_drift")
@@ -34,6 +37,7 @@ def drift(new, reference, **options):
     return drift_between(new, reference, thresholds=LIMITS, **options)
 
 
+@LAW
 @given(heads, assumptions)
 def test_drift_with_itself_is_exactly_zero(head, assumption):
     """Drift of a thing with itself is exactly 0 in every metric, and stable."""
@@ -43,6 +47,7 @@ def test_drift_with_itself_is_exactly_zero(head, assumption):
     assert (found.is_stable, found.verdict, found.evidence) == (True, "stable", "none")
 
 
+@LAW
 @given(labels, st.integers(2, 5))
 def test_the_same_shares_are_exactly_no_divergence(label, times):
     """The same shares of more scores diverge by exactly 0, not by rounding."""
@@ -63,6 +68,7 @@ def test_the_same_shares_are_exactly_no_divergence(label, times):
     assert found.metrics["jsd"] == 0.0
 
 
+@LAW
 @given(heads, st.data())
 def test_order_of_labels_does_not_matter(head, data):
     """The order in which labels come changes nothing."""
@@ -72,6 +78,7 @@ def test_order_of_labels_does_not_matter(head, data):
     assert drift(shuffled, dict(reversed(reference.items()))) == drift(head, reference)
 
 
+@LAW
 @given(labels, labels)
 def test_differences_are_symmetric(one, other):
     """The metrics that are differences do not depend on which side is the reference."""
@@ -81,6 +88,7 @@ def test_differences_are_symmetric(one, other):
         assert there.metrics[metric] == back.metrics[metric]
 
 
+@LAW
 @given(labels, labels)
 def test_scales(one, other):
     """Every metric is at least 0, JSD at most 1, and so is no noise negative."""
@@ -92,6 +100,7 @@ def test_scales(one, other):
     assert all(value >= 0.0 for value in found.noise.values() if value is not None)
 
 
+@LAW
 @given(labels, labels)
 def test_disjoint_cells_are_at_distance_one(one, other):
     """JSD is 1 exactly where no coarse cell holds scores of both, and below 1 elsewhere."""
@@ -113,6 +122,7 @@ def test_disjoint_cells_are_at_distance_one(one, other):
     assert share or abs(distance - 1.0) < 1e-12
 
 
+@LAW
 @given(labels, labels)
 def test_a_swap_of_two_labels_is_never_stable(one, other):
     """Two labels that differ by more than a threshold cannot change places unnoticed."""
@@ -124,6 +134,7 @@ def test_a_swap_of_two_labels_is_never_stable(one, other):
     assert found.verdict != "stable"
 
 
+@LAW
 @given(heads, st.data())
 def test_one_unstable_label_makes_the_head_unstable(head, data):
     """A head is stable exactly if each of its labels is: the worst decides."""
@@ -136,6 +147,7 @@ def test_one_unstable_label_makes_the_head_unstable(head, data):
     assert set(found.failed_metrics) == {m for each in alone for m in each.failed_metrics}
 
 
+@LAW
 @given(heads, st.sampled_from(["p5", "p95", *NAMES]), st.sampled_from([nan, inf, -inf]), st.data())
 def test_no_nan_or_infinity_is_ever_stable(head, name, bad, data):
     """A number that is not finite, wherever a metric reads it, never yields stable."""
@@ -154,6 +166,7 @@ def test_no_nan_or_infinity_is_ever_stable(head, name, bad, data):
         assert found.failed_metrics
 
 
+@LAW
 @given(labels, st.sampled_from(["quantiles", "histogram"]))
 def test_what_is_absent_is_never_stable(label, field):
     """A side without quantiles or without histogram never yields stable."""
@@ -165,6 +178,7 @@ def test_what_is_absent_is_never_stable(label, field):
         assert found.verdict == "undecided"
 
 
+@LAW
 @given(heads, st.text(max_size=3), labels)
 def test_a_changed_set_of_labels_is_never_stable(head, name, label):
     """A label more or less fails as `labels`, whatever the others do."""
@@ -176,6 +190,7 @@ def test_a_changed_set_of_labels_is_never_stable(head, name, label):
         assert (found.verdict, found.is_stable) == ("unstable", False)
 
 
+@LAW
 @given(labels, labels, st.floats(0.001, 0.5))
 def test_stable_means_strictly_below_every_threshold(one, other, limit):
     """`is_stable` is the table to the letter, recomputed from the numbers reported."""
@@ -188,6 +203,7 @@ def test_stable_means_strictly_below_every_threshold(one, other, limit):
     assert list(found.failed_metrics) == [m for m in METRICS if m not in below]
 
 
+@LAW
 @given(labels, labels, assumptions)
 def test_undecided_means_every_failure_is_within_noise(one, other, assumption):
     """The verdict and the evidence follow from the metrics and noise reported."""
