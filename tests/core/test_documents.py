@@ -180,6 +180,8 @@ def test_yaml_is_read_as_strictly(text, problem):
         ("/labels/happy/histogram/counts/5", 2.0, "at /labels/happy/histogram/counts/5"),
         ("/labels/happy/histogram/lo", 1.0, "lo 1.0 is not below hi 1.0"),
         ("/labels/happy/method", "magic", "expected one of minmax"),
+        ("/head", "mood_happy\n", "at /head"),
+        ("/schema", "calreg/calibration/1.0\n", "unknown schema"),
         ("/extra", 1, "unknown key 'extra'"),
     ],
 )

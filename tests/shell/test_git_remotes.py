@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import base64
 import os
+import random
 import socket
 import subprocess
 import threading
@@ -11,6 +13,7 @@ from githttp import GitServer
 
 from calreg.errors import CalregError, InputError, RegistryError, StaleRegistryError, TransportError
 from calreg.git import Repository, fetch_remote, init_repository, remote_tip
+from calreg.git.remotes import address_of
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -224,6 +227,28 @@ def test_a_token_is_used_and_never_shown(tmp_path, publish, remote_folder):
     assert "canary" not in (tmp_path / "c" / "config").read_text()
 
 
+def test_a_token_is_not_an_argument():
+    """A token in an address goes to git in its environment, where no process list shows it."""
+    address, settings = address_of("https://me:can%40ary@example.org/x.git")
+
+    assert address == "https://example.org/x.git"
+    header = base64.b64encode(b"me:can@ary").decode()
+    assert settings == (
+        ("http.https://example.org/x.git.extraHeader", f"Authorization: Basic {header}"),
+    )
+
+
+def test_the_users_programs_are_not_run(home, tmp_path):
+    """A program that the user's own configuration names for ssh is not started."""
+    with (home / ".gitconfig").open("a") as file:
+        file.write(f'[core]\n\tsshCommand = "touch {tmp_path}/canary; false"\n')
+
+    with pytest.raises(TransportError):
+        remote_tip(f"ssh://127.0.0.1:{closed_port()}/x.git")
+
+    assert not (tmp_path / "canary").exists()
+
+
 def test_redirects_are_not_followed(tmp_path, remote_folder, publish):
     """A token is not carried to where a server redirects."""
     publish(Repository.find(remote_folder), {"a": b"1\n"})
@@ -333,12 +358,16 @@ def test_a_tree_that_leaves_its_folder_is_not_fetched(tmp_path, remote_folder, r
 
 def test_a_pack_over_the_limit_is_not_kept(tmp_path, remote_folder, publish):
     """A registry larger than the cap is refused while it arrives."""
-    noise = bytes(range(256)) * 8
-    files = {f"{n}": noise + n.to_bytes(4, "big") * 999 for n in range(150)}
-    publish(Repository.find(remote_folder), files)
+    noise = random.Random(1)
+    # Few files, each below the limit: together they are above it.
+    publish(Repository.find(remote_folder), {f"{n}": noise.randbytes(3000) for n in range(20)})
 
-    with pytest.raises(TransportError):
-        fetch_remote(str(remote_folder), "HEAD", tmp_path / "cache", max_bytes=10_000)
+    for depth in (1, None):
+        with pytest.raises(TransportError, match="more than the 10000 bytes"):
+            fetch_remote(
+                str(remote_folder), "HEAD", tmp_path / "cache", depth=depth, max_bytes=10_000
+            )
+        assert list((tmp_path / "cache" / "objects" / "pack").iterdir()) == []
 
 
 SMUGGLED = [

@@ -354,8 +354,8 @@ def test_the_log_has_trailers(repository, publish):
     assert len(repository.log(tip, limit=2)) == 2
 
 
-def test_hooks_do_not_run(repository, publish, tmp_path):
-    """No hook of the repository runs, whatever its name."""
+def test_hooks_do_not_run(repository, publish, run_git, tmp_path):
+    """No hook or monitor of the repository runs, whatever its name."""
     hooks = repository.git_dir / "hooks"
     hooks.mkdir()
     names = ["pre-commit", "commit-msg", "post-commit", "reference-transaction", "pre-push"]
@@ -363,8 +363,10 @@ def test_hooks_do_not_run(repository, publish, tmp_path):
     for name in names:
         (hooks / name).write_text(f"#!/bin/sh\ntouch {tmp_path}/canary-{name}\n")
         (hooks / name).chmod(0o755)
+    run_git(repository.work_tree, "config", "core.fsmonitor", f"touch {tmp_path}/canary-monitor;")
 
     publish(repository, {"a": b"1\n"})
+    publish(repository, {"a": b"2\n"})
 
     assert list(tmp_path.glob("canary-*")) == []
 
@@ -433,6 +435,26 @@ def test_importing_this_package_is_cheap():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "set()"
+
+
+def test_no_git_is_said_in_one_line(repository):
+    """Where git is not installed, the error says so instead of failing to import."""
+    code = (
+        "import sys; from pathlib import Path; from calreg.errors import TransportError\n"
+        "from calreg.git import Repository\n"
+        "try: Repository.find(Path(sys.argv[1]))\n"
+        "except TransportError as error: print(error.code, error.hint)\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(repository.work_tree)],
+        env={"PATH": "/nowhere"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stdout == "git-missing Install git and put it on the PATH.\n"
 
 
 def test_a_repository_of_somebody_else_is_refused(repository, tmp_path):

@@ -156,7 +156,7 @@ def test_types_of_parquet_columns_do_not_matter(tmp_path: Path, kind: str) -> No
 def test_rows_and_files_may_come_in_any_order(expected: Scores, tmp_path: Path) -> None:
     """Shuffled rows, spread over files of three formats, give the same bits."""
     rows = rows_of(by_column())
-    np.random.default_rng(5).shuffle(rows)  # type: ignore[arg-type]
+    np.random.default_rng(5).shuffle(rows)
     write_csv(tmp_path / "b.csv", LONG, rows[:400])
     write_csv(tmp_path / "a.csv", LONG[::-1], [row[::-1] for row in rows[400:800]])
     jsonl = write_jsonl(tmp_path / "c.jsonl", LONG, rows[800:1000])

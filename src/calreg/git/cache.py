@@ -64,6 +64,8 @@ def fetch_remote(
         answer = there.attempt("fetch", *arguments, timeout_s=timeout_s, max_file_bytes=max_bytes)
     if answer.code != 0:
         error = _fetch_error(url, ref, answer)
+        if _drop_partial(cache) >= max_bytes:
+            error = _too_large(url, max_bytes)
         if is_new or error.code != TransportError.default_code:
             raise error
         # Nothing that is known of networks and servers: the cache itself may be damaged.
@@ -71,6 +73,23 @@ def fetch_remote(
         return fetch_remote(url, ref, cache, depth=depth, timeout_s=timeout_s, max_bytes=max_bytes)
     commit = git.run("rev-parse", "--verify", "--quiet", f"{_FETCHED}^{{commit}}").text
     return Repository(cache, cache, None), commit
+
+
+def _drop_partial(cache: Path) -> int:
+    """Remove the packs that git left where it was interrupted; the size of the largest."""
+    largest = 0
+    for pack in (cache / "objects" / "pack").glob("tmp_*"):
+        largest = max(largest, pack.stat().st_size)
+        pack.unlink()
+    return largest
+
+
+def _too_large(url: str, max_bytes: int) -> TransportError:
+    return TransportError(
+        f"{redact(url)} sends more than the {max_bytes} bytes that are allowed",
+        hint="Check the address: a registry is small.",
+        code="too-large",
+    )
 
 
 def _fetch_error(url: str, ref: str, answer: Answer) -> CalregError:

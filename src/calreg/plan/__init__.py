@@ -1,0 +1,28 @@
+"""What a change to a registry would write, as a value: nothing here acts.
+
+A run or a decision of a person goes in with the registry's present state; out comes a plan:
+the files, byte for byte, and the commit's message. The same state and input give the same
+plan on any machine; time and names come in as arguments. To add a kind of move: one function
+in `moves`, one action in `documents.moves`.
+"""
+
+from __future__ import annotations
+
+from calreg.plan.moves import MovePlan, plan_pin, plan_promote, plan_rollback, plan_unpin
+from calreg.plan.run import Computed, RunPlan, plan_run, run_options, same_inputs
+from calreg.plan.state import Reference, RegistryState
+
+__all__ = [
+    "Computed",
+    "MovePlan",
+    "Reference",
+    "RegistryState",
+    "RunPlan",
+    "plan_pin",
+    "plan_promote",
+    "plan_rollback",
+    "plan_run",
+    "plan_unpin",
+    "run_options",
+    "same_inputs",
+]

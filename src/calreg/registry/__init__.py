@@ -1,0 +1,26 @@
+"""A registry of calibrations in a git repository: read it, publish to it, begin one.
+
+What is written is decided by `calreg.plan`; how it becomes a commit is `calreg.git`'s. To
+read something new: one method of `Snapshot`. To write something new: one plan.
+"""
+
+from __future__ import annotations
+
+from calreg.registry.history import history_row, history_rows
+from calreg.registry.opening import Registry
+from calreg.registry.publishing import AlreadyDone, Plan, Published, Retry
+from calreg.registry.scaffold import Initialised, initialise
+from calreg.registry.snapshot import Snapshot
+
+__all__ = [
+    "AlreadyDone",
+    "Initialised",
+    "Plan",
+    "Published",
+    "Registry",
+    "Retry",
+    "Snapshot",
+    "history_row",
+    "history_rows",
+    "initialise",
+]
