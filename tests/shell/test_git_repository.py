@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from calreg.errors import InputError, RegistryError, StaleRegistryError, TransportError
 from calreg.git import Repository, init_repository
+from calreg.git.tree import Entry
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -338,6 +340,21 @@ def test_many_files_are_read_in_one_go(remote_folder, publish):
     tree = repository.read(publish(repository, files))
 
     assert tree.read_many(files) == files
+
+
+def test_a_damaged_object_is_not_handed_out(repository, publish):
+    """Bytes that are not those of the object's name are refused, though git gives them out."""
+    tree = repository.read(publish(repository, {"a.json": b"1\n"}))
+    oid = tree.paths()["a.json"].oid
+    stored = repository.git_dir / "objects" / oid[:2] / oid[2:]
+    stored.parent.mkdir(exist_ok=True)
+    stored.unlink(missing_ok=True)
+    stored.write_bytes(zlib.compress(b"blob 2\x009\n"))
+    for pack in (repository.git_dir / "objects" / "pack").glob("pack-*"):
+        pack.unlink()
+
+    with pytest.raises(TransportError, match=r"a\.json: the stored object is damaged"):
+        tree.read_entries([("a.json", Entry("100644", oid))])
 
 
 def test_the_log_has_trailers(repository, publish):

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from calreg.errors import RegistryError
+from calreg.errors import RegistryError, TransportError
 from calreg.git.arguments import check_path
 from calreg.git.process import Git
 
@@ -146,9 +146,23 @@ class Tree:
                 if about[-1] == b"missing\n":
                     continue
                 size = _checked_size(path, about, max_bytes)
-                found[path] = answers.read(size)
+                found[path] = _checked_bytes(path, answers.read(size), about[0])
                 answers.read(1)
         return found
+
+
+def _checked_bytes(path: str, data: bytes, oid: bytes) -> bytes:
+    """The bytes themselves, if they are those that the object's name stands for."""
+    # cat-file hands out what a pack holds without hashing it, and may die half-way.
+    named = oid.decode("ascii", "replace")
+    if blob_id(data, like=named) != named:
+        raise TransportError(
+            "the stored object is damaged",
+            where=path,
+            hint="Look with: git fsck. A damaged clone is replaced by a fresh one.",
+            code="broken-object",
+        )
+    return data
 
 
 def _checked_size(path: str, about: list[bytes], max_bytes: int) -> int:

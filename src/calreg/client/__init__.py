@@ -1,0 +1,52 @@
+"""Production's side: pull references, verify them, apply them to scores.
+
+`Client` is the small public face. Below it, each module has one part: `sources` reads what a
+person typed, `registry_tree` judges what a commit offers, `pulling` decides what to fetch,
+`destination` installs all or nothing, `installed` hands references out, `apply` does the
+arithmetic, `checking` compares without changing.
+
+Importing this costs neither numpy nor git nor jsonschema: they come in where they are used.
+Nothing here computes a calibration, and nothing here writes to a registry.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from calreg.client.checking import Finding, Status, status, verify
+    from calreg.client.face import Client
+    from calreg.client.installed import Installed, InstalledReference, Stamp
+    from calreg.client.pulling import Pulled
+
+__all__ = [
+    "Client",
+    "Finding",
+    "Installed",
+    "InstalledReference",
+    "Pulled",
+    "Stamp",
+    "Status",
+    "status",
+    "verify",
+]
+
+_HOMES = {
+    "Client": "face",
+    "Finding": "checking",
+    "Installed": "installed",
+    "InstalledReference": "installed",
+    "Pulled": "pulling",
+    "Stamp": "installed",
+    "Status": "checking",
+    "status": "checking",
+    "verify": "checking",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # A service that only applies what is installed does not pay for pulling.
+    if name in _HOMES:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
