@@ -10,7 +10,6 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from calreg.calibrate import choose_grid, describe, describe_sorted, label_problem, minmax
-from calreg.calibrate.ordering import range_numbers, range_table
 from calreg.documents.calibration import QUANTILES, Distribution
 from calreg.errors import InputError
 
@@ -200,26 +199,3 @@ def test_minmax_refuses_what_it_cannot_tell_apart(scores: list[float]) -> None:
     """The method minmax raises for a label that is empty, constant or has p5 = p95."""
     with pytest.raises(InputError, match="cannot calibrate"):
         minmax(describe(np.array(scores)))
-
-
-@pytest.mark.parametrize("kind", [np.float32, np.float64])
-@pytest.mark.parametrize("ranges", [1, 7, 256])
-def test_ranges_ascend_with_the_scores(kind: type[np.floating], ranges: int) -> None:
-    """A lower score never has a higher range, for either sign and any size of scores."""
-    chance = np.random.default_rng(ranges)
-    scores = (chance.normal(size=5000) * chance.choice([1e-30, 1.0, 1e30], 5000)).astype(kind)
-    scores[:4] = [np.inf, -np.inf, 0.0, -0.0]
-
-    numbers = range_numbers(np.sort(scores), range_table(scores[:100], ranges))
-
-    assert np.all(np.diff(numbers.astype(int)) >= 0)
-    assert numbers[-1] <= ranges - 1
-
-
-def test_ranges_are_about_equally_full() -> None:
-    """Scores like the sample spread over all ranges."""
-    scores = np.random.default_rng(6).random(10_000, dtype=np.float32)
-
-    numbers = range_numbers(scores, range_table(scores[:1000], 16))
-
-    assert np.bincount(numbers, minlength=16).min() > 300

@@ -1,0 +1,119 @@
+"""`apply`: a table of raw scores in, the same table with calibrated ones out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from calreg.cli.group import Session, pass_session
+from calreg.cli.opening import open_registry
+from calreg.cli.options import head_name, json_option, mapping_of, table_options
+from calreg.cli.terminal import print_json, progress_bar, say, signs
+from calreg.errors import UsageError
+from calreg.names import HeadName, parse_head_at
+
+if TYPE_CHECKING:
+    from calreg.documents import Calibration
+
+__all__ = ["apply_command"]
+
+
+@click.command("apply")
+@table_options
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The .csv or .parquet to write.",
+)
+@click.option(
+    "--from",
+    "installed",
+    type=click.Path(path_type=Path),
+    metavar="DEST",
+    help="Apply what calreg pull installed in DEST; else a registry's references.",
+)
+@click.option(
+    "--use",
+    "versions",
+    multiple=True,
+    metavar="HEAD@vN",
+    help="Apply this version of a head instead of its reference. Repeatable.",
+)
+@click.option(
+    "--missing",
+    type=click.Choice(["refuse", "raw"]),
+    default="refuse",
+    show_default=True,
+    help="What a head or label without a calibration gives.",
+)
+@json_option
+@pass_session
+def apply_command(session: Session, /, *, as_json: bool, **options: Any) -> None:
+    """Write SCORES again with a calibrated score beside every raw one."""
+    from calreg.scores import ScoreTable, apply_scores
+
+    calibrations = _calibrations(session, options["installed"], options["versions"])
+    table = ScoreTable(
+        paths=options["scores"],
+        columns=mapping_of(options["columns"]),
+        head=_head(options["head"]),
+        model=options["model"],
+    )
+    with progress_bar("Writing") as progress:
+        counts = apply_scores(
+            table,
+            options["out"],
+            calibrations=calibrations,
+            missing=options["missing"],
+            progress=progress,
+        )
+    if as_json:
+        keys = ("rows", "calibrated", "unreadable", "raw")
+        print_json({"out": str(counts.out), **{key: getattr(counts, key) for key in keys}})
+        return
+    parts = [
+        f"{counts.rows:,} rows",
+        f"{counts.calibrated:,} calibrated scores",
+        f"{counts.unreadable:,} unreadable, left empty" if counts.unreadable else "",
+        f"{counts.raw:,} raw, without a calibration" if counts.raw else "",
+    ]
+    say([f"{counts.out}  {signs().joined(parts)}"])
+
+
+def _head(text: str | None) -> HeadName | None:
+    """The head of --head; it may carry a version, which --use is for."""
+    if text is not None and "@" in text:
+        name, _, version = text.partition("@")
+        raise UsageError(
+            f"--head names the head only, got {text!r}",
+            hint=f"--head {name} --use {name}@{version}",
+        )
+    return head_name(text)
+
+
+def _calibrations(
+    session: Session, installed: Path | None, versions: tuple[str, ...]
+) -> Mapping[HeadName, Calibration]:
+    if installed is None:
+        return _from_registry(session, versions)
+    if versions or session.folder is not None:
+        raise UsageError("--from applies what is installed; --use and --registry need a registry")
+    from calreg.client import Client
+
+    opened = Client.open(installed)
+    names = [HeadName.parse(head) for head in opened.heads()]
+    return {name: opened.reference(name.full).calibration for name in names}
+
+
+def _from_registry(session: Session, versions: tuple[str, ...]) -> Mapping[HeadName, Calibration]:
+    registry = open_registry(session)
+    found = {name: reference.calibration for name, reference in registry.state().references.items()}
+    for text in versions:
+        name, version = parse_head_at(text)
+        found[name] = registry.calibration(name, version).calibration
+    return found

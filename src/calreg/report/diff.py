@@ -1,0 +1,150 @@
+"""Two versions of a head, side by side: drift against thresholds, then the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from rich.text import Text
+
+from calreg.documents import METRICS, QUANTILES, Calibration, LabelCalibration
+from calreg.drift import HeadDrift, LabelDrift
+from calreg.report.numbers import UNICODE, Signs, count_text, limited_text, number_text
+from calreg.report.runs import METRIC_HEADERS
+from calreg.report.table import Column, rows
+
+__all__ = ["diff_json", "diff_lines"]
+
+_MAX_LABELS = 12
+_DIGITS = 4
+
+Thresholds = Mapping[str, float]
+
+
+def diff_lines(
+    old: Calibration,
+    new: Calibration,
+    drift: HeadDrift,
+    thresholds: Thresholds,
+    *,
+    width: int | None,
+    signs: Signs = UNICODE,
+) -> list[Text]:
+    """What changed from `old` to `new`, the label that decided first."""
+    title = f"{new.name}  v{old.version} {signs.arrow} v{new.version}  "
+    lines = [Text.assemble((title, "bold"), _verdict(drift, signs)), Text()]
+    labels = _ordered(old, new, drift)
+    shown = labels[:_MAX_LABELS]
+    lines += rows(_drift_columns(shown, drift, thresholds, signs), width=width, signs=signs)
+    lines += [Text(), *rows(_number_columns(shown, old, new, signs), width=width, signs=signs)]
+    if more := len(labels) - len(shown):
+        lines.append(Text(f"{signs.more} {more:,} more labels (all with --json)", "dim"))
+    return lines
+
+
+def _verdict(drift: HeadDrift, signs: Signs) -> Text:
+    style = {"stable": "green", "unstable": "red", "undecided": "yellow"}[drift.verdict]
+    parts: list[str] = [drift.verdict]
+    if drift.evidence != "none":
+        parts.append(f"evidence: {drift.evidence}")
+    if drift.items_needed is not None:
+        parts.append(f"about {drift.items_needed:,} items would tell")
+    parts.append(f"noise if {drift.assumption}")
+    return Text(signs.joined(parts), style)
+
+
+def _ordered(old: Calibration, new: Calibration, drift: HeadDrift) -> list[str]:
+    others = sorted((set(old.labels) | set(new.labels)) - {drift.label})
+    return [drift.label, *others]
+
+
+def _drift_columns(
+    labels: Sequence[str], drift: HeadDrift, thresholds: Thresholds, signs: Signs
+) -> list[Column]:
+    return [
+        Column("label", [*labels, "stable below"], can_shrink=True),
+        *(
+            Column(
+                METRIC_HEADERS[name],
+                [
+                    *(_metric(drift, label, name, thresholds[name], signs) for label in labels),
+                    Text(f"{thresholds[name]:g}", "dim"),
+                ],
+            )
+            for name in METRICS
+        ),
+    ]
+
+
+def _metric(drift: HeadDrift, label: str, name: str, limit: float, signs: Signs) -> Text:
+    """A metric, marked if it failed, and in brackets what sampling alone would give."""
+    row = drift.labels.get(label)
+    if row is None:
+        return Text(signs.nothing)
+    text = limited_text(row.metrics[name], limit, signs=signs)
+    is_failed = name in row.failed_metrics
+    found = Text(f"{text} {signs.failed}", "red") if is_failed else Text(text)
+    noise = row.noise[name]
+    return (
+        found
+        if noise is None
+        else Text.assemble(found, (f" ({number_text(noise, signs=signs)})", "dim"))
+    )
+
+
+def _number_columns(
+    labels: Sequence[str], old: Calibration, new: Calibration, signs: Signs
+) -> list[Column]:
+    sides = [
+        (label, side.version, side.labels.get(label)) for label in labels for side in (old, new)
+    ]
+    return [
+        Column("label", [label for label, _, _ in sides], can_shrink=True),
+        Column("", [f"v{version}" for _, version, _ in sides]),
+        Column("samples", [_samples(found, signs) for _, _, found in sides], is_right=True),
+        *(
+            Column(name, [_quantile(found, name, signs) for _, _, found in sides], is_right=True)
+            for name in QUANTILES
+        ),
+    ]
+
+
+def _samples(found: LabelCalibration | None, signs: Signs) -> str:
+    return signs.nothing if found is None else count_text(found.distribution.samples, signs=signs)
+
+
+def _quantile(found: LabelCalibration | None, name: str, signs: Signs) -> str:
+    if found is None:
+        return signs.nothing
+    quantiles = found.distribution.quantiles or found.parameters
+    return number_text(quantiles.get(name), digits=_DIGITS, signs=signs)
+
+
+def diff_json(
+    old: Calibration, new: Calibration, drift: HeadDrift, thresholds: Thresholds
+) -> dict[str, Any]:
+    """The same for programs, unrounded and of all labels."""
+    return {
+        "head": new.name.full,
+        "from": old.version,
+        "to": new.version,
+        **{part.name: getattr(drift, part.name) for part in fields(drift) if part.name != "labels"},
+        "thresholds": dict(thresholds),
+        "labels": {
+            label: {
+                "from": _label_json(old.labels.get(label)),
+                "to": _label_json(new.labels.get(label)),
+                **_label_drift(drift.labels.get(label)),
+            }
+            for label in sorted(set(old.labels) | set(new.labels))
+        },
+    }
+
+
+def _label_drift(found: LabelDrift | None) -> dict[str, Any]:
+    return {} if found is None else {part.name: getattr(found, part.name) for part in fields(found)}
+
+
+def _label_json(found: LabelCalibration | None) -> dict[str, Any] | None:
+    return None if found is None else found.to_json()

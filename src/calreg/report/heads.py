@@ -1,0 +1,207 @@
+"""What a registry holds now: all heads at a glance, or one head in full."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.text import Text
+
+from calreg.documents import Calibration, HeadRow, Histogram, LabelCalibration, Pin
+from calreg.report.numbers import (
+    UNICODE,
+    Signs,
+    count_text,
+    date_text,
+    number_text,
+    plural,
+    sparkline,
+    version_text,
+)
+from calreg.report.runs import failed_text, verdict_cell
+from calreg.report.table import Column, rows
+
+__all__ = ["HeadStatus", "head_json", "head_lines", "overview_json", "overview_lines"]
+
+_COARSE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class HeadStatus:
+    """One head as it stands: what its reference holds, and what the last run said of it.
+
+    `since` is the time of the run that made the version; `latest` the newest version there
+    is, None where only one was asked for.
+    """
+
+    name: str
+    calibration: Calibration
+    digest: str
+    since: str | None = None
+    latest: int | None = None
+    last_row: HeadRow | None = None
+    pin: Pin | None = None
+
+
+def overview_lines(
+    registry: str, heads: Sequence[HeadStatus], *, width: int | None, signs: Signs = UNICODE
+) -> list[Text]:
+    """Every head of a registry: version, items, verdict of the last run, age, pin."""
+    if not heads:
+        return [Text(f"{registry}  no heads yet"), Text("Next: calreg run SCORES")]
+    columns = [
+        Column("head", [head.name for head in heads], can_shrink=True),
+        Column("reference", [version_text(head.calibration.version) for head in heads]),
+        Column("since (UTC)", [_since(head, signs) for head in heads]),
+        Column(
+            "items",
+            [count_text(head.calibration.samples, signs=signs) for head in heads],
+            is_right=True,
+        ),
+        Column(
+            "labels", [count_text(len(head.calibration.labels)) for head in heads], is_right=True
+        ),
+        Column("last run", [_last_run(head, signs) for head in heads]),
+        Column("pin", [_pin(head.pin) for head in heads], can_shrink=True),
+    ]
+    used = columns if any(head.pin for head in heads) else columns[:-1]
+    pinned = sum(head.pin is not None for head in heads)
+    total = signs.joined([plural(len(heads), "head"), f"{pinned} pinned" if pinned else ""])
+    return [Text(f"{registry}  {total}"), Text(), *rows(used, width=width, signs=signs)]
+
+
+def _since(head: HeadStatus, signs: Signs) -> str:
+    return signs.nothing if head.since is None else date_text(head.since)
+
+
+def _last_run(head: HeadStatus, signs: Signs) -> Text:
+    if head.last_row is None:
+        return Text(signs.nothing)
+    version = version_text(head.latest, signs=signs)
+    return Text.assemble(f"{version} ", verdict_cell(head.last_row))
+
+
+def _pin(pin: Pin | None) -> Text:
+    if pin is None:
+        return Text()
+    until = f" until {pin.until[:10]}" if pin.until else ""
+    return Text(f"v{pin.pinned_to}{until}: {pin.why}", "yellow")
+
+
+def overview_json(registry: str, heads: Sequence[HeadStatus]) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "registry": registry,
+        "count": len(heads),
+        "heads": {head.name: _status_json(head) for head in heads},
+    }
+
+
+def _status_json(head: HeadStatus) -> dict[str, Any]:
+    last = head.last_row
+    return {
+        "version": head.calibration.version,
+        "digest": head.digest,
+        "display_name": head.calibration.display_name,
+        "since": head.since,
+        "samples": head.calibration.samples,
+        "labels": sorted(head.calibration.labels),
+        "latest_version": head.latest,
+        "verdict": last.verdict if last else None,
+        "evidence": last.evidence if last else None,
+        "failed_metrics": list(last.failed_metrics) if last else None,
+        "pin": head.pin.to_json() if head.pin else None,
+    }
+
+
+def head_lines(
+    head: HeadStatus,
+    *,
+    reference: int | None,
+    versions: Sequence[int],
+    width: int | None,
+    signs: Signs = UNICODE,
+) -> list[Text]:
+    """One version of a head: its labels, their numbers and shapes."""
+    found = head.calibration
+    what = "reference" if found.version == reference else "not the reference"
+    facts = [
+        f"v{found.version} ({what})",
+        plural(found.samples, "item") if found.samples is not None else "",
+        f"run of {date_text(head.since)} UTC" if head.since else "",
+        f"called {found.display_name!r} where it came from" if found.display_name else "",
+    ]
+    lines = [Text(f"{head.name}  {signs.joined(facts)}", "bold"), Text()]
+    lines += rows(_label_columns(found.labels, signs), width=width, signs=signs)
+    lines += [Text(), Text(f"versions   {_versions(versions, reference)}")]
+    if head.last_row is not None:
+        lines.append(
+            Text.assemble(
+                f"last run   {version_text(head.latest)} ", _verdict(head.last_row, signs)
+            )
+        )
+    if head.pin is not None:
+        lines.append(Text.assemble("pinned     ", _pin(head.pin)))
+    return [*lines, Text(f"digest     {head.digest}")]
+
+
+def _verdict(row: HeadRow, signs: Signs) -> Text:
+    failed = failed_text(row, signs)
+    return Text.assemble(verdict_cell(row), f"  {failed}" if failed else "")
+
+
+def _versions(versions: Sequence[int], reference: int | None) -> str:
+    shown = [f"v{number}{'*' if number == reference else ''}" for number in versions[-15:]]
+    earlier = len(versions) - len(shown)
+    first = [f"{earlier} earlier"] if earlier else []
+    return " ".join([*first, *shown]) + ("  (* reference)" if reference in versions else "")
+
+
+def _label_columns(labels: Mapping[str, LabelCalibration], signs: Signs) -> list[Column]:
+    def numbers(values: Sequence[float | None]) -> list[str]:
+        return [number_text(value, digits=4, signs=signs) for value in values]
+
+    found = list(labels.values())
+    known = [label.distribution for label in found]
+    medians = [part.quantiles["p50"] if part.quantiles else None for part in known]
+    return [
+        Column("label", list(labels), can_shrink=True),
+        Column("method", [label.method for label in found]),
+        Column("p5", numbers([label.parameters.get("p5") for label in found]), is_right=True),
+        Column("median", numbers(medians), is_right=True),
+        Column("p95", numbers([label.parameters.get("p95") for label in found]), is_right=True),
+        Column("min", numbers([part.min for part in known]), is_right=True),
+        Column("max", numbers([part.max for part in known]), is_right=True),
+        Column("samples", [count_text(part.samples, signs=signs) for part in known], is_right=True),
+        Column("shape", [_shape(part.histogram, signs) for part in known]),
+    ]
+
+
+def _shape(histogram: Histogram | None, signs: Signs) -> str:
+    """The histogram on 20 cells; square roots, so that a tail is still seen."""
+    if histogram is None:
+        return signs.nothing
+    step = len(histogram.counts) // _COARSE
+    cells = [sum(histogram.counts[i * step : (i + 1) * step]) ** 0.5 for i in range(_COARSE)]
+    drawn = sparkline([0.0, *cells], signs=signs)[1:]
+    return f"{histogram.lo:g} {drawn} {histogram.hi:g}"
+
+
+def head_json(
+    head: HeadStatus, *, reference: int | None, versions: Sequence[int]
+) -> dict[str, Any]:
+    """One version of a head for programs; the document itself is under `calibration`."""
+    return {
+        "head": head.name,
+        "version": head.calibration.version,
+        "is_reference": head.calibration.version == reference,
+        "reference_version": reference,
+        "versions": list(versions),
+        "digest": head.digest,
+        "since": head.since,
+        "pin": head.pin.to_json() if head.pin else None,
+        "last_run": head.last_row.to_json() if head.last_row else None,
+        "last_run_version": head.latest,
+        "calibration": head.calibration.to_json(),
+    }
