@@ -201,7 +201,7 @@ def test_order_of_rows_never_matters(
 def test_memory_does_not_matter(tmp_path: Path, memory_bytes: int, form: str) -> None:
     """Scores that are kept on disk give the bits of those kept in memory."""
     chance = np.random.default_rng(9)
-    scores = chance.random((70_000, 3))
+    scores = chance.random((30_000, 3))
     scores[chance.random(scores.shape) < 0.3] = 0.25
     columns = {("m", "h", label): scores[:, n].tolist() for n, label in enumerate("abc")}
     arrays = {f"m/h:{label}": scores[:, n] for n, label in enumerate("abc")}
@@ -216,7 +216,7 @@ def test_memory_does_not_matter(tmp_path: Path, memory_bytes: int, form: str) ->
             "SELECT 'm' AS model, 'h' AS head, split_part(name, ':', 2) AS label, score "
             "FROM (UNPIVOT wide ON * INTO NAME name VALUE score)"
         )
-    connection.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet, ROW_GROUP_SIZE 20000)")
+    connection.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet, ROW_GROUP_SIZE 6000)")
 
     found = read(str(path), memory_bytes=memory_bytes)
 

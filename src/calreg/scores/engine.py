@@ -28,8 +28,10 @@ __all__ = [
     "batches",
     "connect",
     "count_rows",
+    "first_non_object",
     "identifier",
     "literal",
+    "object_keys",
     "rows_of",
     "translated",
 ]
@@ -79,8 +81,20 @@ def connect(readable: Sequence[str], *, writable: Sequence[str] = (), folder: st
     connection.execute(f"SET allowed_directories = [{literal(folder)}]")
     connection.execute("SET enable_progress_bar = false")
     connection.execute("SET enable_external_access = false")
+    _keep_casts(connection)
     connection.execute("SET lock_configuration = true")
     return connection
+
+
+def _keep_casts(connection: Connection) -> None:
+    """Let a TRY_CAST over a CSV column stay one.
+
+    DuckDB 2.0's `type_pushdown` hands it to the CSV reader, whose own cast is strict: one
+    word among the numbers would stop the reading instead of being counted as a reject.
+    """
+    known = rows_of(connection, "SELECT name FROM duckdb_optimizers()")
+    if ("type_pushdown",) in known:
+        connection.execute("SET disabled_optimizers = 'type_pushdown'")
 
 
 def rows_of(connection: Connection, query: str) -> list[tuple[Any, ...]]:
@@ -91,6 +105,22 @@ def rows_of(connection: Connection, query: str) -> list[tuple[Any, ...]]:
 def count_rows(connection: Connection, scan: str) -> int:
     """How many rows a scan has."""
     return int(rows_of(connection, f"SELECT count(*) FROM {scan}")[0][0])
+
+
+def first_non_object(connection: Connection, lines: Sequence[str]) -> int | None:
+    """The place of the first line that is not one JSON object; None if all are."""
+    query = (
+        "SELECT min(place) FROM (SELECT unnest($1) AS line, unnest(range(len($1))) AS place) "
+        "WHERE CASE WHEN json_valid(line) THEN json_type(line) ELSE '' END <> 'OBJECT'"
+    )
+    found: int | None = connection.execute(query, [list(lines)]).fetchall()[0][0]
+    return found
+
+
+def object_keys(connection: Connection, lines: Sequence[str]) -> list[str]:
+    """The keys that any of the JSON objects has, sorted."""
+    query = "SELECT DISTINCT unnest(json_keys(line)) FROM (SELECT unnest($1) AS line)"
+    return sorted(row[0] for row in connection.execute(query, [list(lines)]).fetchall())
 
 
 def batches(

@@ -2,22 +2,21 @@
 
 Batches come in any order with a group number for every score. Each batch is put in order
 of groups as it comes (a counting sort), so that later a group is a concatenation of
-slices. What does not fit in memory is written to a nameless temporary file as sorted runs.
+slices, sorted by one call that leaves the other cores free to do the same. What does not
+fit in memory is written to a nameless temporary file as sorted runs.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, wait
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calreg.calibrate.ordering import RangeTable, range_table, sorted_scores
-from calreg.scores.runs import Run, RunFile, ordered_ranges
+from calreg.scores.runs import Extent, RunFile, ordered_ranges
 
 __all__ = ["Gather", "Group"]
 
@@ -25,9 +24,6 @@ FloatArray: TypeAlias = NDArray[np.floating[Any]]
 
 _BLOCK_ROWS = 65_536
 _ROWS_PER_GROUP = 16
-_IN_FLIGHT = 8
-_TABLE_SAMPLE = 256
-_MAX_TABLE_SAMPLE = 2**16
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +63,13 @@ class Gather:
         self._block_rows = max(_BLOCK_ROWS, _ROWS_PER_GROUP * groups)
         self._waiting: list[tuple[NDArray[Any], FloatArray]] = []
         self._waiting_rows = 0
-        self._jobs: set[Future[None]] = set()
         self._blocks: list[_Block] = []
         self._pieces: list[list[FloatArray]] = [[] for _ in range(groups)]
         self._held = 0
         self.added = np.zeros(groups, dtype=np.int64)
         """How many scores were added to each group, finite or not."""
-        self._lock = threading.Lock()
-        self._tables: dict[np.dtype[Any], RangeTable] = {}
         self._file: RunFile | None = None
-        self._runs: list[Run] = []
+        self._runs: list[list[Extent]] = []
 
     def close(self) -> None:
         """Give back memory and the temporary file."""
@@ -85,7 +78,7 @@ class Gather:
             self._file.close()
 
     def add(self, groups: NDArray[Any], scores: FloatArray) -> None:
-        """Take over scores with the group of each, uint8, uint16 or intp."""
+        """Take over scores with the group of each, any type of integer."""
         self._waiting.append((groups, scores))
         self._waiting_rows += scores.size
         if self._waiting_rows >= self._block_rows:
@@ -94,22 +87,18 @@ class Gather:
     def add_piece(self, group: int, scores: FloatArray) -> None:
         """Take over scores that are all of one group."""
         self._pieces[group].append(scores)
-        with self._lock:
-            self._held += scores.nbytes
-            self.added[group] += scores.size
+        self._held += scores.nbytes
+        self.added[group] += scores.size
 
     def make_room(self) -> None:
-        """Write what is held to disk if it is more than may be held; call between batches."""
+        """Write what is held to disk if it is more than may be held."""
         if self._held > self._memory_bytes:
             self._spill()
 
     def _submit(self) -> None:
         waiting, self._waiting, self._waiting_rows = self._waiting, [], 0
-        while len(self._jobs) >= _IN_FLIGHT:
-            done, self._jobs = wait(self._jobs, return_when="FIRST_COMPLETED")
-            for job in done:
-                job.result()
-        self._jobs.add(self._pool.submit(self._scatter, waiting))
+        # Not in the pool: the engine decodes the next batches on its own threads meanwhile.
+        self._scatter(waiting)
         self.make_room()
 
     def _scatter(self, waiting: list[tuple[NDArray[Any], FloatArray]]) -> None:
@@ -119,61 +108,46 @@ class Gather:
             scores = np.concatenate([pair[1] for pair in waiting])
         # numpy's stable sort of 8- and 16-bit integers is a radix sort.
         order = np.argsort(groups, kind="stable")
-        ends = np.zeros(self._groups + 1, dtype=np.int32)
         counts = np.bincount(groups, minlength=self._groups)
+        ends = np.zeros(counts.size + 1, dtype=np.int32)
         np.cumsum(counts, out=ends[1:])
         block = _Block(scores[order], ends)
-        with self._lock:
-            self._blocks.append(block)
-            self._held += block.scores.nbytes + ends.nbytes
-            self.added += counts
-
-    def _settle(self) -> None:
-        if self._waiting:
-            self._submit()
-        for job in self._jobs:
-            job.result()
-        self._jobs = set()
+        self._blocks.append(block)
+        self._held += block.scores.nbytes + ends.nbytes
+        self.added += counts
 
     def _take(self, group: int) -> FloatArray:
-        """The finite scores of a group that are in memory, sorted, as a new array."""
-        parts = [block.of(group) for block in self._blocks]
-        parts += self._pieces[group]
-        self._pieces[group] = []
+        """The finite scores of a group that are in memory, in order, as a new array."""
+        parts, self._pieces[group] = self._pieces[group], []
+        parts += [block.of(group) for block in self._blocks]
         if not parts:
             return np.empty(0, dtype=np.float32)
-        return _finite(sorted_scores(parts, self._table(parts[0])))
-
-    def _table(self, part: FloatArray) -> RangeTable | None:
-        """How to cut the range of scores for sorting, found out once per float type."""
-        if part.dtype not in self._tables and part.size >= _TABLE_SAMPLE:
-            sample = self._blocks[0].scores if self._blocks else part
-            step = max(sample.size // _MAX_TABLE_SAMPLE, 1)
-            self._tables[part.dtype] = range_table(sample[::step].copy())
-        return self._tables.get(part.dtype)
+        scores: FloatArray = np.concatenate(parts)
+        scores.sort()
+        return _finite(scores)
 
     def _spill(self) -> None:
-        self._settle()
         if self._file is None:
             self._file = RunFile(self._folder)
         file = self._file
         written = self._pool.map(lambda group: file.write(self._take(group)), range(self._groups))
-        self._runs.append(Run(tuple(written)))
+        self._runs.append(list(written))
         self._blocks = []
         self._held = 0
 
     def settle(self) -> None:
         """Call once after the last scores were added."""
-        self._settle()
+        if self._waiting:
+            self._submit()
         if self._runs and self._held:
             self._spill()
 
     def group(self, number: int) -> Group:
         """One group's finite scores; may be called from several threads at once."""
         if self._file is None:
-            scores = self._take(number)
-            return Group(scores.size, lambda: iter((scores,)))
-        extents = [run.extents[number] for run in self._runs]
+            held = self._take(number)
+            return Group(held.size, lambda: iter((held,)))
+        extents = [run[number] for run in self._runs]
         samples = sum(extent.count for extent in extents)
         if sum(extent.nbytes for extent in extents) <= self._memory_bytes // 4:
             scores = self._file.read_sorted(extents)
@@ -183,7 +157,7 @@ class Gather:
 
 
 def _finite(ordered: FloatArray) -> FloatArray:
-    # Infinities sort to the ends: no look at every score is needed.
+    # Infinities sort to the ends and NaN behind them: no look at every score is needed.
     kind = ordered.dtype.type
     first = np.searchsorted(ordered, kind(-np.inf), side="right")
     last = np.searchsorted(ordered, kind(np.inf), side="left")

@@ -24,7 +24,7 @@ from calreg.scores.engine import (
     literal,
     rows_of,
 )
-from calreg.scores.expressions import value_sql
+from calreg.scores.expressions import type_of, value_sql
 from calreg.scores.gather import Gather
 from calreg.scores.layout import LongLayout
 from calreg.scores.sources import Source, reading
@@ -157,7 +157,7 @@ def _place_sql(connection: Connection, column: str, part: Sequence[str], source:
     enum = f"calreg_names_{next(_type_numbers)}"
     connection.execute(f"CREATE TYPE {enum} AS ENUM ({', '.join(map(literal, part))})")
     text = identifier(column)
-    if source.columns.get(column) != "VARCHAR":
+    if type_of(source, column) != "VARCHAR":
         text = f"CAST({text} AS VARCHAR)"
     return f"enum_code(TRY_CAST({text} AS {enum}))"
 
@@ -171,7 +171,7 @@ def _read(
     tick: Callable[[int], None],
 ) -> LongReading:
     gather = make_gather(names.groups)
-    reading = _Reader(names, gather, tick)
+    reader = _Reader(names, gather, tick)
     try:
         for source in sources:
             code = _code_sql(connection, layout, names, source)
@@ -179,11 +179,11 @@ def _read(
             query = f"SELECT {code}, {value} FROM {source.scan()}"
             with reading(source), closing(batches(connection, query)) as stream:
                 for batch in stream:
-                    reading.take(*batch)
+                    reader.take(*batch)
     except BaseException:
         gather.close()
         raise
-    return LongReading(names, gather, reading.rows, reading.seen)
+    return LongReading(names, gather, reader.rows, reader.seen)
 
 
 class _Reader:

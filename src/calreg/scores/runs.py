@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Extent", "Run", "RunFile", "ordered_ranges"]
+__all__ = ["Extent", "RunFile", "ordered_ranges"]
 
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
 
@@ -35,13 +35,6 @@ class Extent:
     def nbytes(self) -> int:
         """Bytes it takes."""
         return self.count * self.dtype.itemsize
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One extent per group, written at one time."""
-
-    extents: tuple[Extent, ...]
 
 
 class RunFile:

@@ -10,8 +10,8 @@ import csv
 import glob
 import gzip
 import io
-import json
 import re
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +20,15 @@ from pathlib import Path
 from typing import IO, Literal
 
 from calreg.errors import InputError
-from calreg.scores.engine import Connection, literal, rows_of, translated
+from calreg.scores.engine import (
+    Connection,
+    connect,
+    first_non_object,
+    literal,
+    object_keys,
+    rows_of,
+    translated,
+)
 
 __all__ = ["Source", "find_files", "find_sources", "open_text", "reading"]
 
@@ -158,7 +166,14 @@ def _header(connection: Connection, path: str, kind: Format) -> tuple[str, dict[
         return ",", _parquet_columns(connection, path)
     try:
         with open_text(path) as file:
-            return _csv_header(file, name) if kind == "csv" else (",", _json_keys(file, name))
+            return (
+                _csv_header(file, name)
+                if kind == "csv"
+                else (
+                    ",",
+                    _json_keys(connection, file, name),
+                )
+            )
     except UnicodeDecodeError as error:
         raise InputError("is not UTF-8 text", where=name, code="scores") from error
     except (OSError, EOFError) as error:
@@ -213,34 +228,29 @@ def _unique(columns: Sequence[str], name: str) -> dict[str, str]:
     return dict.fromkeys(columns, "VARCHAR")
 
 
-def _json_keys(file: IO[str], name: str) -> dict[str, str]:
-    keys: dict[str, str] = {}
-    seen = 0
-    for number, line in enumerate(file, start=1):
-        if not line.strip():
-            continue
-        keys.update(dict.fromkeys(_object(line, name, number), "VARCHAR"))
-        seen += 1
-        if seen == _SAMPLED_OBJECTS:
-            break
-    if not seen:
+def _json_keys(connection: Connection, file: IO[str], name: str) -> dict[str, str]:
+    lines = islice(_numbered_lines(file), _SAMPLED_OBJECTS)
+    numbered = dict(lines)
+    if not numbered:
         raise InputError("is empty", where=name, code="empty")
+    _refuse_non_objects(connection, numbered, name)
     # Keys in order of appearance would make two files with the same keys two sources.
-    return _unique(sorted(keys), name)
+    return _unique(object_keys(connection, list(numbered.values())), name)
 
 
-def _object(line: str, name: str, number: int) -> dict[str, object]:
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
+def _numbered_lines(file: IO[str]) -> Iterator[tuple[int, str]]:
+    return ((number, line) for number, line in enumerate(file, start=1) if line.strip())
+
+
+def _refuse_non_objects(connection: Connection, numbered: Mapping[int, str], name: str) -> None:
+    place = first_non_object(connection, list(numbered.values()))
+    if place is not None:
+        number, line = list(numbered.items())[place]
         raise InputError(
             f"line {number}: expected one JSON object, got {line.strip()[:40]!r}",
             where=name,
             code="scores",
         )
-    return value
 
 
 @contextmanager
@@ -257,11 +267,12 @@ def reading(source: Source) -> Iterator[None]:
 
 def _refuse_broken_line(source: Source) -> None:
     # The engine counts the lines of JSON differently from an editor.
-    for path in source.paths:
-        try:
-            with open_text(path) as file:
-                for number, line in enumerate(islice(file, _MAX_LINES), start=1):
-                    if line.strip():
-                        _object(line, Path(path).name, number)
-        except (OSError, EOFError, UnicodeDecodeError):
-            continue  # what the engine said about it stands
+    with tempfile.TemporaryDirectory() as folder, connect((), folder=folder) as connection:
+        for path in source.paths:
+            try:
+                with open_text(path) as file:
+                    lines = islice(_numbered_lines(file), _MAX_LINES)
+                    while some := dict(islice(lines, _SAMPLED_OBJECTS)):
+                        _refuse_non_objects(connection, some, Path(path).name)
+            except (OSError, EOFError, UnicodeDecodeError):
+                continue  # what the engine said about it stands
