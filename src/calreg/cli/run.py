@@ -2,6 +2,7 @@
 
 The order of things is: may this place write, what does the registry hold, read the scores,
 plan, publish, report. Whatever is wrong with the input is found before anything is written.
+The registry is looked at while the scores are read, and what it refuses is said first.
 """
 
 from __future__ import annotations
@@ -9,8 +10,12 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
@@ -25,11 +30,13 @@ from calreg.cli.options import (
     timestamp_option,
     when,
 )
+from calreg.cli.processor import prefer_fast_sort
 from calreg.cli.publishing import Mode, publish_run
 from calreg.cli.run_report import Reading
 from calreg.cli.terminal import note, progress_bar
 from calreg.config import require_development
-from calreg.errors import UsageError
+from calreg.errors import CalregError, UsageError
+from calreg.names import HeadName
 
 if TYPE_CHECKING:
     from calreg.plan import RegistryState
@@ -37,6 +44,9 @@ if TYPE_CHECKING:
     from calreg.scores import Scores
 
 __all__ = ["run_command"]
+
+Progress: TypeAlias = Callable[[int, int], None]
+_Looked: TypeAlias = "tuple[Registry, RegistryState]"
 
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmg]?)i?b?", re.IGNORECASE)
@@ -119,17 +129,29 @@ def run_command(session: Session, /, **options: Any) -> None:
     config = config_of(session)
     if not request.dry_run:
         require_development(config, command="run")
-    _run(open_registry(session, config, rules=request.rules()), request)
+    moment = when(request.timestamp)
+    prefer_fast_sort()
+
+    def look() -> _Looked:
+        registry = open_registry(session, config, rules=request.rules())
+        if not request.dry_run:
+            registry.check_ready(push=request.push)
+        looked = registry, registry.state()
+        import_module("rich.console")  # for the report; now, while the scores are sorted
+        return looked
+
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        # Begun when the engine reads: before, both would only wait for each other's imports.
+        looked = cache(lambda: beside.submit(look))
+        scores = _read(request, looked)
+        registry, _ = looked().result()
+    _publish(registry, scores, request, moment)
 
 
-def _run(registry: Registry, request: _Request) -> None:
+def _publish(registry: Registry, scores: Scores, request: _Request, moment: datetime) -> None:
     from calreg.cli.computing import computed_of
     from calreg.cli.run_report import tell
 
-    moment = when(request.timestamp)
-    if not request.dry_run:
-        registry.check_ready(push=request.push)
-    scores = _read(request, registry.state())
     outcome = publish_run(
         registry,
         lambda settings: computed_of(scores, settings),
@@ -153,25 +175,50 @@ def _reading(scores: Scores) -> Reading:
     return Reading([str(reject) for reject in scores.first_rejects], REASONS)
 
 
-def _read(request: _Request, state: RegistryState) -> Scores:
+def _read(request: _Request, looked: Callable[[], Future[_Looked]]) -> Scores:
+    """Read the scores while the registry is looked at.
+
+    Raises:
+        CalregError: What the registry refuses, as soon as that is known and whatever else is
+            wrong; else what is wrong with the scores.
+    """
     from calreg.cli.computing import grid_of
     from calreg.scores import DEFAULT_MEMORY_BYTES, ScoreTable, read_scores
 
-    table = ScoreTable(
-        paths=request.scores,
-        columns=mapping_of(request.columns),
-        head=head_name(request.head),
-        model=request.model,
-    )
+    def grid(name: HeadName, label: str) -> tuple[float, float] | None:
+        return grid_of(looked().result()[1])(name, label)
+
     memory = DEFAULT_MEMORY_BYTES if request.memory is None else _bytes(request.memory)
-    with progress_bar(f"Reading {' '.join(request.scores)[:40]}") as progress:
-        return read_scores(
-            table,
-            grid_of=grid_of(state),
-            max_reject_rate=request.max_reject_rate,
-            memory_bytes=memory,
-            progress=progress,
+    try:
+        table = ScoreTable(
+            paths=request.scores,
+            columns=mapping_of(request.columns),
+            head=head_name(request.head),
+            model=request.model,
         )
+        with progress_bar(f"Reading {' '.join(request.scores)[:40]}") as progress:
+            return read_scores(
+                table,
+                grid_of=grid,
+                max_reject_rate=request.max_reject_rate,
+                memory_bytes=memory,
+                progress=_stopping(progress, looked),
+            )
+    except CalregError:
+        looked().result()
+        raise
+
+
+def _stopping(progress: Progress | None, looked: Callable[[], Future[_Looked]]) -> Progress:
+    """Progress that begins the look at the registry, and stops once the registry refuses."""
+
+    def tell(done: int, total: int) -> None:
+        if looked().done():
+            looked().result()
+        if progress is not None:
+            progress(done, total)
+
+    return tell
 
 
 def _bytes(text: str) -> int:

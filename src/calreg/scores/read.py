@@ -97,9 +97,9 @@ def read_scores(
         sources = find_sources(connection, files)
         layout = layout_of(table, sources)
         total = _total_rows(connection, sources, layout) if progress is not None else 0
-        reader = _Reader(
-            connection, sources, grid_of, memory_bytes, folder, pool, _tick(progress, total)
-        )
+        tick = _tick(progress, total)
+        tick(0)
+        reader = _Reader(connection, sources, grid_of, memory_bytes, folder, pool, tick)
         reading = reader.long(layout) if isinstance(layout, LongLayout) else reader.wide(layout)
         where = sources[0].where if len(files) == 1 else f"{len(files)} files"
         if reading.rows == 0:
@@ -186,12 +186,13 @@ class _Reader:
 
     def _describe(self, gather: Gather, number: int, head: HeadName, label: str) -> _Described:
         group = gather.group(number)
+        grid = self._grid_of(head, label)
         sha = hashlib.sha256()
         try:
             distribution = describe_sorted(
                 group.segments,
                 samples=group.samples,
-                grid=self._grid_of(head, label),
+                grid=grid,
                 visit=lambda block: sha.update(_little_endian(block)),
             )
         except InputError as error:

@@ -1,0 +1,33 @@
+"""Every benchmark in turn, as `make bench` runs them; a quarter of an hour on two cores.
+
+Each prints ratios against a peer in the same run, with versions. None of them is a test.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+BENCHMARKS = (
+    ("bench_start.py",),
+    ("bench_run.py", "--part", "run", "--rows", "10000000"),
+    ("bench_run.py", "--part", "run", "--rows", "10000000", "--order", "random"),
+    ("bench_run.py", "--part", "run", "--rows", "10000000", "--type", "DOUBLE"),
+    ("bench_run.py", "--part", "run", "--rows", "100000000", "--pairs", "3"),
+    ("bench_run.py", "--part", "run", "--rows", "1000000", "--wide", "--pairs", "3"),
+    ("bench_drift.py",),
+    ("bench_publish.py", "1000", "50"),
+)
+
+
+def main() -> None:
+    """Run them one by one; stop at the first that breaks."""
+    for name, *options in BENCHMARKS:
+        print(f"\n== {name} {' '.join(options)}", flush=True)
+        subprocess.run([sys.executable, str(HERE / name), *options], check=True)
+
+
+if __name__ == "__main__":
+    main()
