@@ -69,7 +69,7 @@ class HeadDrift:
         evidence: Whether a failed metric exceeds its noise.
         label: The label that decided: the largest metric relative to its threshold.
         labels: Every new label's own drift.
-        items_needed: About how many items would tell, when the evidence is noise.
+        items_needed: About how many items would tell, when the evidence is noise; two digits.
         assumption: What the noise really assumes of the two samples.
         reference_too_small: No number of new items would tell; `items_needed` is then
             what both sides need (grown: what the reference needs).
@@ -419,10 +419,21 @@ def _items_needed(
         return _Needed(None, is_reference_too_small=False)
     spare = [limit - row.reference_factor for row, limit in limits]
     if not is_grown and all(part > _LEAST_FACTOR for part in spare):
-        return _Needed(floor(1.0 / min(spare)) + 1, is_reference_too_small=False)
+        return _Needed(_about(1.0 / min(spare)), is_reference_too_small=False)
     sides = 1.0 if is_grown else 2.0
     least = min(limit for _, limit in limits)
-    return _Needed(floor(sides / least) + 1, is_reference_too_small=True)
+    return _Needed(_about(sides / least), is_reference_too_small=True)
+
+
+def _about(items: float) -> int:
+    """The next number upwards with two digits and zeros: it is an estimate, and reads as one.
+
+    >>> _about(155_200.5), _about(99.2), _about(7.0)
+    (160000, 100, 8)
+    """
+    least = floor(items) + 1
+    unit = 10 ** max(len(str(least)) - 2, 0)
+    return -(-least // unit) * unit
 
 
 def _factor_limits(row: _Judged, thresholds: Mapping[str, float]) -> list[float]:
