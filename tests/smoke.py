@@ -12,18 +12,22 @@ GOOD = b"schema: calreg/registry/1.0\nname: smoke\n"
 BAD = b"schema: calreg/registry/1.0\nname: NOT A NAME\n"
 
 
+def refusal(raw: bytes) -> str:
+    """What is said against a registry.yaml; nothing if it is accepted."""
+    try:
+        documents.load_settings(raw, where="bad")
+    except InputError as error:
+        return str(error)
+    return ""
+
+
 def main() -> None:
     """Check that the package is the wheel's, carries its schemas, and runs its main job."""
     assert "site-packages" in Path(calreg.__file__).parts, calreg.__file__
     for kind in documents.KINDS:
         assert documents.schema_bytes(kind)
     assert documents.load_settings(GOOD, where="good").name == "smoke"
-    try:
-        documents.load_settings(BAD, where="bad")
-    except InputError as error:
-        assert "/name" in str(error), error
-    else:
-        sys.exit("a bad registry.yaml was accepted")
+    assert "/name" in refusal(BAD)
     calreg_command = Path(sys.executable).with_name("calreg")
     subprocess.run([calreg_command, "demo"], check=True)
     print("smoke: ok")

@@ -113,7 +113,7 @@ def _config_of(data: Mapping[str, Any], file: Path) -> Config:
         raise _refused(where, "/calibrate_heads", f"expected true or false, got {switch!r}")
     repo = data.get("calibration_repo")
     if repo is not None and not (isinstance(repo, str) and repo):
-        raise _refused(where, "/calibration_repo", f"expected a folder or URL, got {repo!r}")
+        raise _refused(where, "/calibration_repo", f"expected a folder, got {repo!r}")
     return Config(
         calibrate_heads=switch,
         switch_from=where if "calibrate_heads" in data else "the default",

@@ -432,7 +432,7 @@ def _about(items: float) -> int:
     (160000, 100, 8)
     """
     least = floor(items) + 1
-    unit = 10 ** max(len(str(least)) - 2, 0)
+    unit: int = 10 ** max(len(str(least)) - 2, 0)
     return -(-least // unit) * unit
 
 

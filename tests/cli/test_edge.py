@@ -4,6 +4,7 @@ import fcntl
 import os
 import pty
 import re
+import shlex
 import signal
 import struct
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 
 from calreg.cli.edge import exit_code_of, printable, redacted
 from calreg.cli.group import EXIT_CODES, program
+from calreg.errors import InputError
 
 HEAVY = {"numpy", "git", "jsonschema", "duckdb", "rich", "yaml", "requests"}
 
@@ -103,6 +105,52 @@ def test_interruption_is_130(published):
 
     assert process.returncode == 130
     assert err.strip() == "interrupted"
+
+
+@pytest.mark.parametrize("words", [[], ["--json"]], ids=str)
+def test_interruption_that_an_engine_swallows_is_130(capfd, words):
+    """Ctrl-C that an engine in C turns into an error of its own is still 130, and no bug."""
+
+    def engine(_words):
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise RuntimeError("Query interrupted") from None
+
+    code = exit_code_of(words, invoke=engine)
+
+    assert code == 130
+    assert "bug" not in "".join(capfd.readouterr())
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_message_is_of_a_length_to_be_read(capfd):
+    """An error that lists a thousand things keeps its beginning and its end; --json has all."""
+    names = ", ".join(f"column_{number}" for number in range(1000))
+
+    def refuse(_words):
+        raise InputError(f"no column 'score'; it has {names}")
+
+    assert exit_code_of([], invoke=refuse) == 3
+    line = capfd.readouterr().err.rstrip()
+    assert len(line) == 1000
+    assert line.startswith("no column 'score'; it has column_0, ")
+    assert line.endswith("column_999")
+
+    assert exit_code_of(["--json"], invoke=refuse) == 3
+    assert names in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("closed", ["1>&-", "2>&-", "1>&- 2>&-"])
+def test_closed_stream_is_no_bug(published, closed):
+    """A command started with a closed stream does its work and exits with its own code."""
+    program = shlex.quote(sys.executable) + " -c 'from calreg.cli import main; main()'"
+    shell = ["bash", "-c", f"{program} show {closed}; {program} shwo {closed}; exit $?"]
+
+    done = subprocess.run(shell, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("words", [["show", "--json"], ["show"], ["--help"]], ids=" ".join)
@@ -255,6 +303,17 @@ def test_width_follows_the_terminal(published, columns):
 
     assert lines
     assert max(map(len, lines)) <= columns
+
+
+@pytest.mark.parametrize(
+    "words", [["show", "m/mood"], ["diff", "m/mood", "v1", "v1"]], ids=lambda words: words[0]
+)
+def test_tables_of_one_head_fit_80_columns(published, words):
+    """`show HEAD` and `diff` leave columns out rather than break their lines."""
+    lines = on_a_terminal(words, columns=80, NO_COLOR="1").splitlines()
+
+    assert any(line.startswith("label") for line in lines)
+    assert max(map(len, lines)) <= 80
 
 
 def test_ascii_terminal_gets_ascii(published, drifted):

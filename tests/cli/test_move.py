@@ -99,3 +99,15 @@ def test_nothing_to_go_back_to(cli, published):
 
     assert said.code == 4
     assert "no reference before v1" in said.err
+
+
+def test_reason_must_fit_a_record(cli, twice):
+    """A reason that is longer than a record holds is refused in one line that is shorter."""
+    before = fingerprint(twice)
+
+    said = cli("pin", "m/mood", "--reason", "x" * 1001)
+
+    assert said.code == 3
+    assert "expected at most 1,000 characters, got 1,001" in said.err
+    assert len(said.err) < 200
+    assert fingerprint(twice) == before

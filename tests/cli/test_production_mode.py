@@ -46,6 +46,17 @@ def test_writing_is_refused(cli, production, drifted, words):
     assert fingerprint(production) == before
 
 
+@pytest.mark.parametrize("words", WRITING, ids=lambda words: words[0])
+def test_no_registry_is_said_first(cli, tmp_path, table, monkeypatch, words):
+    """Where there is no registry at all, that is the answer (exit 3), not production mode."""
+    monkeypatch.chdir(tmp_path)
+
+    said = cli(*[table if word == "SCORES" else word for word in words])
+
+    assert said.code == 3
+    assert "not a registry" in said.err
+
+
 @pytest.mark.parametrize("words", READING, ids=lambda words: " ".join(words[:1]))
 def test_reading_is_allowed(cli, production, drifted, words):
     """Commands that write nothing work in production mode, a dry run among them."""
@@ -145,3 +156,19 @@ def test_configured_registry_is_found(cli, published, tmp_path, monkeypatch):
     monkeypatch.chdir(elsewhere)
 
     assert cli("show", "--json").json["registry"] == "reg"
+
+
+@pytest.mark.parametrize(
+    ("repo", "hint"),
+    [("../gone", "looked for from the folder of"), ("https://e.org/r.git", "calreg pull")],
+)
+def test_configured_registry_that_is_not_there(cli, tmp_path, monkeypatch, repo, hint):
+    """A calibration_repo that names no folder is said to be wrong, not passed over."""
+    (tmp_path / "calreg.yaml").write_text(f"calibration_repo: {repo}\n")
+    monkeypatch.chdir(tmp_path)
+
+    said = cli("show")
+
+    assert said.code == 3
+    assert f"calreg.yaml: at /calibration_repo: there is no folder {repo!r}" in said.err
+    assert hint in said.err

@@ -4,9 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calreg.documents import METRICS, HeadRow, LabelRow, RunInputs
+from calreg.documents import (
+    METRICS,
+    Calibration,
+    Distribution,
+    HeadRow,
+    LabelCalibration,
+    LabelRow,
+    RunInputs,
+)
+from calreg.names import HeadName
+from calreg.report.heads import HeadStatus, head_lines, overview_lines
 from calreg.report.numbers import ASCII, limited_text, number_text, sparkline
-from calreg.report.runs import excluded_lines, reading_line, run_table, summary_line, update_text
+from calreg.report.runs import excluded_lines, reading_line, run_table, summary_lines, update_text
 from calreg.report.table import Column, natural_width, rows
 
 LIMITS = {
@@ -136,6 +146,17 @@ def test_held_head_says_how_many_items_would_tell():
     assert update_text(row, ASCII) == "v1 held, ~2,600 more items would tell"
 
 
+def test_items_that_would_tell_are_an_estimate():
+    """The difference to what there is reads as the estimate it is: two digits."""
+    row = head(
+        is_stable=False, verdict="undecided", evidence="noise", failed_metrics=("jsd",),
+        reference_update="held", reason="within sampling noise: jsd; about 77,000 items would tell",
+        items_needed=77_000, file_count=310,
+    )  # fmt: skip
+
+    assert update_text(row) == "v1 held, ~77,000 more items would tell"
+
+
 def test_pinned_head_says_why():
     """A head that a pin holds says so, and why."""
     row = drifted(0.3)
@@ -152,9 +173,16 @@ def test_summary_counts_each_head_once():
     """The summary's counts add up to all heads."""
     heads = {"m/a": drifted(0.2), "m/b": head(), "m/c": head(reference_version=None)}
 
-    line = summary_line(heads, promote_on="unstable", outcome="done").plain
+    lines = text(summary_lines(heads, promote_on="unstable", outcome="done"))
 
-    assert line == "1 stable · 1 drifted · 1 new        done"
+    assert lines == ["1 stable · 1 drifted · 1 new        done"]
+
+
+def test_summary_breaks_where_it_does_not_fit():
+    """On a narrow terminal the outcome stands on a line of its own, not broken within a word."""
+    lines = summary_lines({"m/b": head()}, promote_on="unstable", outcome="x" * 60, width=70)
+
+    assert text(lines) == ["1 stable", "x" * 60]
 
 
 def test_reading_line_names_the_first_reject():
@@ -167,6 +195,26 @@ def test_reading_line_names_the_first_reject():
     assert line == (
         "Read  2 files · 898,163 scores · 12 rejected (9 NaN, 3 not a number: b line 4,117: NaN …)"
     )
+
+
+def many_labels(count: int) -> HeadStatus:
+    numbers = LabelCalibration("minmax", {"p5": 0.1, "p95": 0.9}, Distribution(samples=500))
+    labels = {f"l{number:03}": numbers for number in range(count)}
+    calibration = Calibration(HeadName("m", "mood"), 1, labels)
+    return HeadStatus("m/mood", calibration, "0" * 64)
+
+
+def test_terminal_is_not_flooded():
+    """A terminal gets a screenful of labels or heads and a count; a pipe gets all of them."""
+    status = many_labels(45)
+    one = {"reference": 1, "versions": [1]}
+
+    assert "… 5 more labels (all in a pipe, or with --json)" in text(
+        head_lines(status, width=100, **one)
+    )
+    assert sum(line.startswith("l") for line in text(head_lines(status, width=None, **one))) == 46
+    assert text(overview_lines("reg", [status] * 41, width=100))[-1].startswith("… 1 more head (")
+    assert len(overview_lines("reg", [status] * 41, width=None)) == 3 + 41
 
 
 def test_excluded_heads_are_named_and_bounded():

@@ -196,12 +196,15 @@ def test_order_of_rows_never_matters(
     )
 
 
-@pytest.mark.parametrize("memory_bytes", [1, 5_000, 100_000])
+# One byte merges score by score, so it gets few; still in several sorted runs.
+@pytest.mark.parametrize(
+    ("memory_bytes", "items"), [(1, 5_000), (5_000, 30_000), (100_000, 30_000)]
+)
 @pytest.mark.parametrize("form", ["long", "wide"])
-def test_memory_does_not_matter(tmp_path: Path, memory_bytes: int, form: str) -> None:
+def test_memory_does_not_matter(tmp_path: Path, memory_bytes: int, items: int, form: str) -> None:
     """Scores that are kept on disk give the bits of those kept in memory."""
     chance = np.random.default_rng(9)
-    scores = chance.random((30_000, 3))
+    scores = chance.random((items, 3))
     scores[chance.random(scores.shape) < 0.3] = 0.25
     columns = {("m", "h", label): scores[:, n].tolist() for n, label in enumerate("abc")}
     arrays = {f"m/h:{label}": scores[:, n] for n, label in enumerate("abc")}
@@ -216,7 +219,7 @@ def test_memory_does_not_matter(tmp_path: Path, memory_bytes: int, form: str) ->
             "SELECT 'm' AS model, 'h' AS head, split_part(name, ':', 2) AS label, score "
             "FROM (UNPIVOT wide ON * INTO NAME name VALUE score)"
         )
-    connection.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet, ROW_GROUP_SIZE 6000)")
+    connection.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet, ROW_GROUP_SIZE 2048)")
 
     found = read(str(path), memory_bytes=memory_bytes)
 
@@ -298,6 +301,19 @@ def test_names_are_slugged_and_kept(tmp_path: Path) -> None:
     assert {name.full: head.display_name for name, head in heads.items()} == {
         "essentia/vggish/voice-instrumental": "Essentia/VGGish/Voice / Instrumental",
         "plain/tonal-atonal": "tonal/atonal",
+    }
+
+
+def test_a_heads_own_slash_is_kept_apart_from_the_models(tmp_path: Path) -> None:
+    """A long and a wide table of one library name the same heads, if the model is said."""
+    path = tmp_path / "wide.csv"
+    path.write_text("net/tonal/atonal:tonal,net/plain:x\n" + "0.1,0.2\n0.3,0.4\n")
+
+    found = read_scores(ScoreTable((str(path),), model="net"), grid_of=lambda *_: None).heads
+
+    assert {name.full: head.display_name for name, head in found.items()} == {
+        "net/plain": None,
+        "net/tonal-atonal": "tonal/atonal",
     }
 
 

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import click
@@ -24,7 +28,8 @@ __all__ = ["exit_code_of", "printable", "redacted"]
 INTERRUPTED = 130
 READER_GONE = 141  # 128 + SIGPIPE, as a shell says it; never 1, which is a "no"
 SYSTEM = 5
-BUG = 70
+
+_MAX_MESSAGE = 1000  # characters of an error on a terminal
 
 # What is not installed, the extra that brings it, and what it is for.
 _EXTRAS = {
@@ -34,26 +39,71 @@ _EXTRAS = {
 _USERINFO = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://)[^/@\s]+@")
 
 
-def exit_code_of(words: Sequence[str]) -> int:
-    """Run a command line; print its error, if any; return what to exit with."""
+def exit_code_of(
+    words: Sequence[str], *, invoke: Callable[[Sequence[str]], int] | None = None
+) -> int:
+    """Run a command line; print its error, if any; return what to exit with.
+
+    Args:
+        words: The command line.
+        invoke: What runs it; None: the program.
+    """
     as_json = _asks_for_json(words)
-    try:
-        _tolerate_any_text()
-        code = _invoked(words)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _forget_output()
-        return READER_GONE
-    except (click.Abort, KeyboardInterrupt):
-        _tell_plainly("interrupted", as_json=as_json)
-        return INTERRUPTED
-    except Exception as error:  # noqa: BLE001 -- the one edge: every error becomes a line
+    with _interrupts() as interrupts:
         try:
-            code = _told(error, as_json=as_json, with_traceback=_is_debug(words))
+            _provide_streams()
+            code = (invoke or _invoked)(words)
             sys.stdout.flush()
-        except OSError:  # nobody reads, or nowhere is left to write: the code must say it
+        except BrokenPipeError:
             _forget_output()
-            code = getattr(error, "exit_code", SYSTEM)
+            code = READER_GONE
+        except (click.Abort, KeyboardInterrupt):
+            code = _interrupted(as_json=as_json)
+        except Exception as error:  # noqa: BLE001 -- the one edge: every error becomes a line
+            # An engine in C turns Ctrl-C into an error of its own.
+            code = (
+                _interrupted(as_json=as_json)
+                if interrupts
+                else _failed(error, words, as_json=as_json)
+            )
+    return code
+
+
+@contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """The interrupts that came meanwhile; each is a KeyboardInterrupt as well."""
+    seen: list[int] = []
+
+    def remember(number: int, frame: FrameType | None) -> None:
+        seen.append(number)
+        signal.default_int_handler(number, frame)
+
+    is_ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
+    if not is_ours:  # a host or nohup has its own idea of it
+        yield seen
+        return
+    signal.signal(signal.SIGINT, remember)
+    try:
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _interrupted(*, as_json: bool) -> int:
+    _tell_plainly("interrupted", as_json=as_json)
+    return INTERRUPTED
+
+
+def _failed(error: Exception, words: Sequence[str], *, as_json: bool) -> int:
+    try:
+        code = _told(error, as_json=as_json, with_traceback=_is_debug(words))
+        sys.stdout.flush()
+    except OSError:  # nobody reads, or nowhere is left to write: the code must say it
+        _forget_output()
+        code = int(getattr(error, "exit_code", SYSTEM))
     return code
 
 
@@ -76,7 +126,12 @@ def _is_debug(words: Sequence[str]) -> bool:
     return "--debug" in words or os.environ.get("CALREG_DEBUG", "") not in {"", "0"}
 
 
-def _tolerate_any_text() -> None:
+def _provide_streams() -> None:
+    # Started with a closed stream (`>&-`), Python has None in its place.
+    sys.stdout, sys.stderr = (
+        stream or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 -- lives as long as the process
+        for stream in (sys.stdout, sys.stderr)
+    )
     # A label or a path may hold what the stream's encoding cannot say.
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
@@ -170,10 +225,21 @@ def _shown(text: str | None) -> str | None:
 
 def _print_lines(error: CalregError) -> None:
     message = "; ".join(line for line in str(error).splitlines() if line.strip())
-    _styled(printable(redacted(message)), fg="red", bold=True)
+    _styled(_shortened(printable(redacted(message))), fg="red", bold=True)
     if error.hint:
         first, *rest = (printable(redacted(line)) for line in error.hint.splitlines())
         _styled("\n".join([f"Hint: {first}", *(f"      {line}" for line in rest)]))
+
+
+def _shortened(text: str) -> str:
+    """The text, its middle left out where nobody would read it; --json has all of it.
+
+    >>> len(_shortened("x" * 10_000))
+    1000
+    """
+    if len(text) <= _MAX_MESSAGE:
+        return text
+    return f"{text[: _MAX_MESSAGE - 203]} … {text[-200:]}"
 
 
 def _tell_plainly(message: str, *, as_json: bool) -> None:

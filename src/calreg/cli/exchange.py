@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,8 @@ from calreg.cli.opening import config_of, open_registry
 from calreg.cli.options import json_option, push_option, timestamp_option, when
 from calreg.cli.terminal import note, print_json, say
 from calreg.config import require_development
-from calreg.errors import InputError
-from calreg.names import HeadName, parse_head_at
+from calreg.errors import InputError, UsageError
+from calreg.names import HeadName, nearest, parse_head_at
 
 if TYPE_CHECKING:
     from calreg.documents import Calibration, LabelCalibration
@@ -36,7 +37,20 @@ _MAX_NOTES = 5
     "--format", "fmt", type=click.Choice(_FORMATS), default=_FORMATS[0], show_default=True
 )
 @click.option(
-    "--head-type", default="softmax", show_default=True, help="The folder below heads/ for a head."
+    "--head-type",
+    "head_types",
+    multiple=True,
+    metavar="[PATTERN=]TYPE",
+    help="The folder below heads/, for all heads (default: softmax) or those whose full name "
+    "matches PATTERN ('essentia/*_regression=identity'). Repeatable; the last match wins.",
+)
+@click.option(
+    "--file-base",
+    "file_bases",
+    multiple=True,
+    metavar="HEAD=BASE",
+    help="The base of the model's file that a head belongs to, where it is not the head's own "
+    "name (essentia/musicnn/mood-happy=mood_happy-msd-musicnn-1). Repeatable.",
 )
 @click.option(
     "--library-size", type=click.IntRange(0), help="Items in the library; else the samples."
@@ -53,12 +67,18 @@ def export_command(
     Without HEAD, all heads; HEAD@v3 takes that version.
     """
     from calreg.formats import Options, write
+    from calreg.report.numbers import plural
 
-    chosen = _chosen(open_registry(session), heads)
+    registry = open_registry(session)
+    chosen = _chosen(registry, heads)
+    names = [calibration.name for calibration in chosen]
+    settings = registry.settings()
     how = Options(
-        head_type=options["head_type"],
+        **_head_types(options["head_types"], names),
+        file_bases=_file_bases(options["file_bases"], names),
         versioned=not options["plain_names"],
         library_size=options["library_size"],
+        min_samples_of={name.full: settings.for_head(name).min_samples for name in names},
     )
     files = write(chosen, options["fmt"], how)
     written = _write(folder, files, replace=options["force"])
@@ -67,7 +87,54 @@ def export_command(
         return
     same = len(files) - written
     unchanged = f" ({same:,} were the same already)" if same else ""
-    say([f"{len(files):,} {options['fmt']} files below {folder}{unchanged}"])
+    say([f"{plural(len(files), options['fmt'] + ' file')} below {folder}{unchanged}"])
+
+
+def _head_types(texts: Sequence[str], names: Sequence[HeadName]) -> dict[str, Any]:
+    """The type of all heads and those by pattern, from the values of --head-type.
+
+    >>> _head_types(["identity", "a/*=softmax"], [HeadName("a", "mood")])
+    {'head_types': {'a/*': 'softmax'}, 'head_type': 'identity'}
+
+    Raises:
+        UsageError: Not TYPE or PATTERN=TYPE, or a pattern that no exported head matches.
+    """
+    found: dict[str, Any] = {"head_types": {}}
+    for text in texts:
+        pattern, equals, head_type = text.rpartition("=")
+        if not head_type or (equals and not pattern):
+            raise UsageError(f"--head-type: expected TYPE or PATTERN=TYPE, got {text!r}")
+        if equals:
+            known = [name.full for name in names]
+            if not any(fnmatchcase(name, pattern) for name in known):
+                raise UsageError(
+                    f"--head-type: no exported head matches {pattern!r}",
+                    hint=nearest(pattern, known),
+                )
+            # Taken out first: the last match wins, and this one is the last.
+            found["head_types"].pop(pattern, None)
+            found["head_types"][pattern] = head_type
+        else:
+            found["head_type"] = text
+    return found
+
+
+def _file_bases(texts: Sequence[str], names: Sequence[HeadName]) -> dict[str, str]:
+    """Full head name to file base, from the values of --file-base.
+
+    Raises:
+        UsageError: Not HEAD=BASE, or a head that is not exported.
+    """
+    known = {name.full for name in names}
+    found = {}
+    for text in texts:
+        head, equals, base = text.partition("=")
+        if not (head and equals and base):
+            raise UsageError(f"--file-base: expected HEAD=BASE, got {text!r}")
+        if head not in known:
+            raise UsageError(f"--file-base: {head!r} is not exported", hint=nearest(head, known))
+        found[head] = base
+    return found
 
 
 def _chosen(registry: Registry, heads: Sequence[str]) -> list[Calibration]:
@@ -120,9 +187,9 @@ def import_command(
     mode = Mode(push=options["push"], dry_run=options["dry_run"])
     mode.check()
     config = config_of(session)
+    registry = open_registry(session, config)
     if not mode.dry_run:
         require_development(config, command="import")
-    registry = open_registry(session, config)
     found = [_read(Path(name), model) for name in files]
     _tell_notes(found)
     computed = _computed(found, files)

@@ -105,8 +105,14 @@ def _status(
 
 
 @click.command("history")
-@click.option("--model", metavar="MODEL", help="Only heads of this model.")
-@click.option("--head", metavar="MODEL/HEAD", help="Only this head.")
+@click.option(
+    "--model", metavar="MODEL", help="Only heads of this model, or of those a pattern matches."
+)
+@click.option(
+    "--head",
+    metavar="HEAD",
+    help="Only this head, by its full name or its own, or those a pattern of either matches.",
+)
 @click.option(
     "--limit", type=click.IntRange(1), default=50, show_default=True, help="At most this many rows."
 )

@@ -145,12 +145,12 @@ def _publish(registry: Registry, planner: _Planner, options: Mapping[str, Any]) 
 
 
 def _tell(registry: Registry, done: Published, move: Move) -> None:
-    from calreg.report.numbers import version_text
+    from calreg.report.numbers import date_text, version_text
 
     arrow = signs().arrow
     before, after = version_text(move.before), version_text(move.after)
     place = f"{before} {arrow} {after}" if before != after else f"stays at {after}"
-    until = f" until {move.until}" if move.until else ""
+    until = f" until {date_text(move.until)} UTC" if move.until else ""
     word = {"promote": "moved", "rollback": "rolled back, pinned", "pin": "pinned" + until}
     pushed = f", pushed to {done.remote}" if done.pushed else ""
     remote = registry.repository.remote(done.branch)

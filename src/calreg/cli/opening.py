@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calreg.config import Config, load_config, require_development
+from calreg.errors import InputError
 from calreg.names import REGISTRY_FILE
 
 if TYPE_CHECKING:
@@ -48,12 +49,14 @@ def open_for_writing(session: Session, *, command: str, rules: Rules | None = No
     """The registry, if this is a place that may write to it.
 
     Raises:
+        InputError: There is no registry: said first, since a place without one cannot be
+            in production mode.
         RegistryError: Production mode.
-        InputError: There is no registry.
     """
     config = config_of(session)
+    registry = open_registry(session, config, rules=rules)
     require_development(config, command=command)
-    return open_registry(session, config, rules=rules)
+    return registry
 
 
 def merged_rules(base: Rules, over: Rules) -> Rules:
@@ -71,10 +74,24 @@ def merged_rules(base: Rules, over: Rules) -> Rules:
 
 
 def _configured(config: Config) -> Path | None:
-    """The folder that calibration_repo names, where no registry is nearer."""
+    """The folder that calibration_repo names, where no registry is nearer.
+
+    Raises:
+        InputError: It names no folder of this machine.
+    """
     here = Path.cwd()
     is_inside = any((place / REGISTRY_FILE).is_file() for place in (here, *here.parents))
     if is_inside or config.calibration_repo is None or config.file is None:
         return None
     folder = config.file.parent / Path(config.calibration_repo).expanduser()
-    return folder if folder.is_dir() else None
+    if folder.is_dir():
+        return folder
+    is_address = "://" in config.calibration_repo
+    raise InputError(
+        f"at /calibration_repo: there is no folder {config.calibration_repo!r}",
+        where=str(config.file),
+        hint=f"Clone it and name the clone, or calreg pull {config.calibration_repo} DEST."
+        if is_address
+        else "It is looked for from the folder of the calreg.yaml.",
+        code="config",
+    )

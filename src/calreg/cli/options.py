@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from calreg.errors import UsageError
+from calreg.errors import InputError, UsageError
 from calreg.names import HeadName, parse_version
 
 __all__ = [
@@ -28,12 +28,31 @@ __all__ = [
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
+_MAX_REASON = 1000  # as schemas/move.schema.json says
+
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="One JSON document on standard output, nothing else."
 )
 push_option = click.option("--push", is_flag=True, help="Push the commit to the branch's remote.")
+
+
+def _reason(_context: click.Context, _option: click.Parameter, text: str) -> str:
+    """The reason, if a record has room for it: here, lest the message repeat all of it.
+
+    Raises:
+        InputError: It is longer than a record may be.
+    """
+    if len(text) > _MAX_REASON:
+        raise InputError(
+            f"--reason: expected at most {_MAX_REASON:,} characters, got {len(text):,}",
+            hint="Say it shorter, or give the address of the long story.",
+            code="reason",
+        )
+    return text
+
+
 reason_option = click.option(
-    "--reason", required=True, metavar="TEXT", help="Why; recorded with the move."
+    "--reason", required=True, metavar="TEXT", callback=_reason, help="Why; recorded with the move."
 )
 timestamp_option = click.option(
     "--timestamp",

@@ -127,14 +127,13 @@ def run_command(session: Session, /, **options: Any) -> None:
     request = _Request(**options)
     request.mode.check()
     config = config_of(session)
-    if not request.dry_run:
-        require_development(config, command="run")
     moment = when(request.timestamp)
     prefer_fast_sort()
 
     def look() -> _Looked:
         registry = open_registry(session, config, rules=request.rules())
         if not request.dry_run:
+            require_development(config, command="run")
             registry.check_ready(push=request.push)
         looked = registry, registry.state()
         import_module("rich.console")  # for the report; now, while the scores are sorted

@@ -82,7 +82,7 @@ def _tell_run(outcome: Outcome, reading: Reading) -> None:
         heads_of,
         reading_line,
         run_table,
-        summary_line,
+        summary_lines,
     )
 
     marks, run = signs(), outcome.run
@@ -99,8 +99,12 @@ def _tell_run(outcome: Outcome, reading: Reading) -> None:
             *run_table(heads, width=width(), signs=marks),
             *excluded_lines(run.excluded, marks),
             "",
-            summary_line(
-                heads, promote_on=outcome.promote_on, outcome=_outcome(outcome, heads), signs=marks
+            *summary_lines(
+                heads,
+                promote_on=outcome.promote_on,
+                outcome=_outcome(outcome, heads),
+                width=width(),
+                signs=marks,
             ),
             f"Next: {_next(outcome, heads)}",
         ]

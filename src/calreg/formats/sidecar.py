@@ -110,7 +110,7 @@ def _document(calibration: Calibration, options: Options) -> Json:
         "calibration_version": calibration.version,
         "calibration_method": "minmax",
         "library_size": size,
-        "min_samples": options.min_samples,
+        "min_samples": options.min_samples_of.get(calibration.name.full, options.min_samples),
         "model": options.base_of(calibration),
         "head_type": options.type_of(calibration.name),
         "backbone": backbone_of(calibration.name),

@@ -60,6 +60,7 @@ class Options:
         versioned: Whether file names end in `-calibration-v3.json` or `-calibration.json`.
         library_size: Items in the library; None takes the samples of the best-covered label.
         min_samples: Fewer scores than this were refused when the calibration was computed.
+        min_samples_of: Full head name to the same, where it differs by head.
         generated_at: ISO 8601 time for a bundle's metadata; None leaves it out.
         embedder_release_dates: Backbone to the date that names its embedder in a state file.
     """
@@ -70,6 +71,7 @@ class Options:
     versioned: bool = True
     library_size: int | None = None
     min_samples: int = DEFAULT_MIN_SAMPLES
+    min_samples_of: Mapping[str, int] = field(default_factory=dict)
     generated_at: str | None = None
     embedder_release_dates: Mapping[str, str] = field(default_factory=dict)
 

@@ -10,14 +10,22 @@ from rich.text import Text
 
 from calreg.documents import METRICS, QUANTILES, Calibration, LabelCalibration
 from calreg.drift import HeadDrift, LabelDrift
-from calreg.report.numbers import UNICODE, Signs, count_text, limited_text, number_text
+from calreg.report.numbers import (
+    UNICODE,
+    Signs,
+    about_text,
+    count_text,
+    limited_text,
+    number_text,
+)
 from calreg.report.runs import METRIC_HEADERS
-from calreg.report.table import Column, rows
+from calreg.report.table import Column, fits, rows
 
 __all__ = ["diff_json", "diff_lines"]
 
 _MAX_LABELS = 12
 _DIGITS = 4
+_LESS = {"p1", "p25", "p75", "p99"}  # what narrow terminals go without
 
 Thresholds = Mapping[str, float]
 
@@ -36,8 +44,14 @@ def diff_lines(
     lines = [Text.assemble((title, "bold"), _verdict(drift, signs)), Text()]
     labels = _ordered(old, new, drift)
     shown = labels[:_MAX_LABELS]
-    lines += rows(_drift_columns(shown, drift, thresholds, signs), width=width, signs=signs)
-    lines += [Text(), *rows(_number_columns(shown, old, new, signs), width=width, signs=signs)]
+    columns = _drift_columns(shown, drift, thresholds, signs)
+    if not fits(columns, width):
+        columns = _drift_columns(shown, drift, thresholds, signs, with_noise=False)
+    lines += rows(columns, width=width, signs=signs)
+    numbers = _number_columns(shown, old, new, signs)
+    if not fits(numbers, width):
+        numbers = [column for column in numbers if column.header not in _LESS]
+    lines += [Text(), *rows(numbers, width=width, signs=signs)]
     if more := len(labels) - len(shown):
         lines.append(Text(f"{signs.more} {more:,} more labels (all with --json)", "dim"))
     return lines
@@ -49,7 +63,8 @@ def _verdict(drift: HeadDrift, signs: Signs) -> Text:
     if drift.evidence != "none":
         parts.append(f"evidence: {drift.evidence}")
     if drift.items_needed is not None:
-        parts.append(f"about {drift.items_needed:,} items would tell")
+        sides = " on both sides" if drift.reference_too_small else ""
+        parts.append(f"{about_text(drift.items_needed, signs=signs)} items{sides} would tell")
     parts.append(f"noise if {drift.assumption}")
     return Text(signs.joined(parts), style)
 
@@ -60,15 +75,23 @@ def _ordered(old: Calibration, new: Calibration, drift: HeadDrift) -> list[str]:
 
 
 def _drift_columns(
-    labels: Sequence[str], drift: HeadDrift, thresholds: Thresholds, signs: Signs
+    labels: Sequence[str],
+    drift: HeadDrift,
+    thresholds: Thresholds,
+    signs: Signs,
+    *,
+    with_noise: bool = True,
 ) -> list[Column]:
+    def cell(label: str, name: str) -> Text:
+        return _metric(drift, label, name, thresholds[name], signs, with_noise=with_noise)
+
     return [
         Column("label", [*labels, "stable below"], can_shrink=True),
         *(
             Column(
                 METRIC_HEADERS[name],
                 [
-                    *(_metric(drift, label, name, thresholds[name], signs) for label in labels),
+                    *(cell(label, name) for label in labels),
                     Text(f"{thresholds[name]:g}", "dim"),
                 ],
             )
@@ -77,7 +100,9 @@ def _drift_columns(
     ]
 
 
-def _metric(drift: HeadDrift, label: str, name: str, limit: float, signs: Signs) -> Text:
+def _metric(
+    drift: HeadDrift, label: str, name: str, limit: float, signs: Signs, *, with_noise: bool
+) -> Text:
     """A metric, marked if it failed, and in brackets what sampling alone would give."""
     row = drift.labels.get(label)
     if row is None:
@@ -85,7 +110,7 @@ def _metric(drift: HeadDrift, label: str, name: str, limit: float, signs: Signs)
     text = limited_text(row.metrics[name], limit, signs=signs)
     is_failed = name in row.failed_metrics
     found = Text(f"{text} {signs.failed}", "red") if is_failed else Text(text)
-    noise = row.noise[name]
+    noise = row.noise[name] if with_noise else None
     return (
         found
         if noise is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.text import Text
 
@@ -20,11 +20,15 @@ from calreg.report.numbers import (
     version_text,
 )
 from calreg.report.runs import failed_text, verdict_cell
-from calreg.report.table import Column, rows
+from calreg.report.table import Column, fits, rows
 
 __all__ = ["HeadStatus", "head_json", "head_lines", "overview_json", "overview_lines"]
 
+_T = TypeVar("_T")
+
 _COARSE = 20
+_MAX_SHOWN = 40
+_LESS = ({"min", "max"}, {"method"}, {"shape"})  # what narrow terminals go without
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,15 @@ def overview_lines(
     """Every head of a registry: version, items, verdict of the last run, age, pin."""
     if not heads:
         return [Text(f"{registry}  no heads yet"), Text("Next: calreg run SCORES")]
+    shown = _screenful(heads, width)
+    pinned = sum(head.pin is not None for head in heads)
+    total = signs.joined([plural(len(heads), "head"), f"{pinned} pinned" if pinned else ""])
+    lines = [Text(f"{registry}  {total}"), Text()]
+    lines += rows(_head_columns(shown, signs), width=width, signs=signs)
+    return [*lines, *_rest(len(heads) - len(shown), "head", signs)]
+
+
+def _head_columns(heads: Sequence[HeadStatus], signs: Signs) -> list[Column]:
     columns = [
         Column("head", [head.name for head in heads], can_shrink=True),
         Column("reference", [version_text(head.calibration.version) for head in heads]),
@@ -65,10 +78,17 @@ def overview_lines(
         Column("last run", [_last_run(head, signs) for head in heads]),
         Column("pin", [_pin(head.pin) for head in heads], can_shrink=True),
     ]
-    used = columns if any(head.pin for head in heads) else columns[:-1]
-    pinned = sum(head.pin is not None for head in heads)
-    total = signs.joined([plural(len(heads), "head"), f"{pinned} pinned" if pinned else ""])
-    return [Text(f"{registry}  {total}"), Text(), *rows(used, width=width, signs=signs)]
+    return columns if any(head.pin for head in heads) else columns[:-1]
+
+
+def _screenful(found: Sequence[_T], width: int | None) -> Sequence[_T]:
+    """What a terminal shows of many; a pipe gets all, since a program may be reading."""
+    return found if width is None else found[:_MAX_SHOWN]
+
+
+def _rest(more: int, what: str, signs: Signs) -> list[Text]:
+    text = f"{signs.more} {plural(more, 'more ' + what)} (all in a pipe, or with --json)"
+    return [Text(text, "dim")] if more > 0 else []
 
 
 def _since(head: HeadStatus, signs: Signs) -> str:
@@ -133,7 +153,13 @@ def head_lines(
         f"called {found.display_name!r} where it came from" if found.display_name else "",
     ]
     lines = [Text(f"{head.name}  {signs.joined(facts)}", "bold"), Text()]
-    lines += rows(_label_columns(found.labels, signs), width=width, signs=signs)
+    shown = _screenful(list(found.labels), width)
+    columns = _label_columns({label: found.labels[label] for label in shown}, signs)
+    for headers in _LESS:
+        if not fits(columns, width):
+            columns = [column for column in columns if column.header not in headers]
+    lines += rows(columns, width=width, signs=signs)
+    lines += _rest(len(found.labels) - len(shown), "label", signs)
     lines += [Text(), Text(f"versions   {_versions(versions, reference)}")]
     if head.last_row is not None:
         lines.append(

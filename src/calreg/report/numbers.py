@@ -14,6 +14,7 @@ __all__ = [
     "ASCII",
     "UNICODE",
     "Signs",
+    "about_text",
     "count_text",
     "date_text",
     "limited_text",
@@ -66,6 +67,16 @@ def count_text(value: int | None, *, signs: Signs = UNICODE) -> str:
     '898,163'
     """
     return signs.nothing if value is None else f"{value:,}"
+
+
+def about_text(value: int, *, signs: Signs = UNICODE) -> str:
+    """An estimated count: two significant digits, rounded up, and the sign for "about".
+
+    >>> about_text(76_690), about_text(2_600), about_text(7)
+    ('~77,000', '~2,600', '~7')
+    """
+    unit = 10 ** max(len(str(value)) - 2, 0)
+    return f"{signs.about}{-(-value // unit) * unit:,}"
 
 
 def version_text(version: int | None, *, signs: Signs = UNICODE) -> str:

@@ -14,6 +14,7 @@ from calreg.documents import METRICS, HeadRow, ModelRun, RunInputs
 from calreg.report.numbers import (
     UNICODE,
     Signs,
+    about_text,
     count_text,
     limited_text,
     number_text,
@@ -30,7 +31,7 @@ __all__ = [
     "metric_cell",
     "reading_line",
     "run_table",
-    "summary_line",
+    "summary_lines",
     "update_text",
     "verdict_cell",
     "verdict_word",
@@ -237,8 +238,9 @@ def _held_reason(row: HeadRow, signs: Signs) -> str:
     if row.items_needed is None or row.file_count is None:
         return reason
     if "both sides" in reason or row.items_needed <= row.file_count:
-        return f"{signs.about}{row.items_needed:,} items on both sides would tell"
-    return f"{signs.about}{row.items_needed - row.file_count:,} more items would tell"
+        return f"{about_text(row.items_needed, signs=signs)} items on both sides would tell"
+    more = about_text(row.items_needed - row.file_count, signs=signs)
+    return f"{more} more items would tell"
 
 
 def excluded_lines(excluded: Mapping[str, str], signs: Signs = UNICODE) -> list[Text]:
@@ -250,8 +252,10 @@ def excluded_lines(excluded: Mapping[str, str], signs: Signs = UNICODE) -> list[
     return lines
 
 
-def summary_line(heads: Heads, *, promote_on: str, outcome: str, signs: Signs = UNICODE) -> Text:
-    """How many heads got which verdict, and what was committed."""
+def summary_lines(
+    heads: Heads, *, promote_on: str, outcome: str, width: int | None = None, signs: Signs = UNICODE
+) -> list[Text]:
+    """How many heads got which verdict, and what was committed: on one line if it fits."""
     compared = [row for row in heads.values() if row.reference_version is not None]
     new = len(heads) - len(compared)
     stable = sum(row.is_stable for row in compared)
@@ -266,4 +270,6 @@ def summary_line(heads: Heads, *, promote_on: str, outcome: str, signs: Signs = 
         f"{unknown:,} undecided" if unknown else "",
         f"{new:,} new" if new else "",
     ]
-    return Text(f"{signs.joined(parts)}        {outcome}", "bold")
+    counts = Text(signs.joined(parts), "bold")
+    line = Text.assemble(counts, (f"        {outcome}", "bold"))
+    return [line] if width is None or line.cell_len <= width else [counts, Text(outcome, "bold")]

@@ -21,6 +21,7 @@ __all__ = ["Cell", "Layout", "LongLayout", "NamedHead", "WideLayout", "layout_of
 
 _ONE_HEAD = re.compile(r"(score|logit)_(.+)", re.DOTALL)
 _MANY_HEADS = re.compile(r"([^:]+/[^:/]+):(.+)", re.DOTALL)
+_SHOWN = 10
 _BOTH_FORMS = (
     "A long table has columns model, head, label and score; a wide one score_<label> or "
     "logit_<label> (with --head), or <model>/<head>:<label>."
@@ -165,17 +166,22 @@ class _Columns:
         close = get_close_matches(role, free, n=1, cutoff=0.5)
         guess = (close or free[-1:] or ["NAME"])[0]
         return InputError(
-            f"no column {name!r}; it has {', '.join(self.names)}",
+            f"no column {name!r}; it has {_listed(self.names)}",
             where=self.where,
             hint=f"--column {role}={guess}",
             code="columns",
         )
 
 
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
+
+
 def _long(table: ScoreTable, columns: _Columns) -> LongLayout:
     if not any(columns.find(role) for role in ("model", "head", "label", "score")):
         raise InputError(
-            f"is neither a long nor a wide table; it has {', '.join(columns.names)}",
+            f"is neither a long nor a wide table; it has {_listed(columns.names)}",
             where=columns.where,
             hint=_BOTH_FORMS,
             code="form",
@@ -237,13 +243,17 @@ def _many_heads(table: ScoreTable, columns: _Columns) -> tuple[Cell, ...]:
             code="form",
         )
     return tuple(
-        Cell(match[0], _named(*_split(match[1])), check_label(match[2])) for match in found
+        Cell(match[0], _named(*_split(match[1], table.model)), check_label(match[2]))
+        for match in found
     )
 
 
-def _split(full: str) -> tuple[str, str]:
-    model, _, head = full.rpartition("/")
-    return model, head
+def _split(full: str, model: str | None) -> tuple[str, str]:
+    """Model and head of a full name; where the model is known, a head may hold slashes."""
+    if model is not None and full.startswith(f"{model}/"):
+        return model, full.removeprefix(f"{model}/")
+    before, _, head = full.rpartition("/")
+    return before, head
 
 
 def _named(model: str, head: str) -> NamedHead:
@@ -268,14 +278,14 @@ def named_heads(raw: Iterable[tuple[str, str]]) -> dict[tuple[str, str], NamedHe
     return found
 
 
-def check_distinct(cells: Iterable[Cell]) -> None:
+def check_distinct(cells: Iterable[Cell], *, model: str | None) -> None:
     """Refuse a wide table in which two spellings of one head stand side by side.
 
     Raises:
         InputError: Two columns whose heads have the same name and were spelt differently.
     """
     raw = {_MANY_HEADS.fullmatch(cell.column) for cell in cells}
-    named_heads({_split(match[1]) for match in raw if match})
+    named_heads({_split(match[1], model) for match in raw if match})
 
 
 def _claim(claimed: dict[Any, str], key: Any, raw: str, *, what: str) -> None:

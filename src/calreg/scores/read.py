@@ -99,7 +99,9 @@ def read_scores(
         total = _total_rows(connection, sources, layout) if progress is not None else 0
         tick = _tick(progress, total)
         tick(0)
-        reader = _Reader(connection, sources, grid_of, memory_bytes, folder, pool, tick)
+        reader = _Reader(
+            connection, sources, grid_of, memory_bytes, folder, pool, tick, model=table.model
+        )
         reading = reader.long(layout) if isinstance(layout, LongLayout) else reader.wide(layout)
         where = sources[0].where if len(files) == 1 else f"{len(files)} files"
         if reading.rows == 0:
@@ -172,6 +174,8 @@ class _Reader:
         folder: str,
         pool: ThreadPoolExecutor,
         tick: Callable[[int], None],
+        *,
+        model: str | None,
     ) -> None:
         self._connection = connection
         self._sources = sources
@@ -180,6 +184,7 @@ class _Reader:
         self._folder = folder
         self._pool = pool
         self._tick = tick
+        self._model = model
 
     def _make_gather(self, groups: int) -> Gather:
         return Gather(groups, memory_bytes=self._memory_bytes, folder=self._folder, pool=self._pool)
@@ -223,7 +228,7 @@ class _Reader:
     def wide(self, layout: WideLayout) -> _Reading:
         """Read a wide table; columns read before are described while the next are read."""
         cells = [cell for of_source in layout.cells for cell in of_source]
-        check_distinct(cells)
+        check_distinct(cells, model=self._model)
         heads = {cell.head.name: cell.head for cell in cells}
         by_text = {name.full: name for name in heads}
         found: _Found = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 
 from calreg.errors import InputError
@@ -23,6 +23,7 @@ __all__ = ["Suspect", "counts_by_reason", "first_rejects", "refuse_too_many"]
 _SHOWN = 5
 _MAX_FILES = 100
 _MAX_SUSPECTS = 50
+_MAX_TOGETHER = 100
 _MAX_RECORDS = 20_000_000
 _MAX_VALUE = 40
 
@@ -50,7 +51,7 @@ class Suspect:
             cases.append(f"WHEN 'bad_truth' THEN CAST({identifier(self.truth)} AS VARCHAR)")
         if not cases:
             return value
-        return f"CASE reason {' '.join(cases)} ELSE {value} END"
+        return f"CASE {self.reason} {' '.join(cases)} ELSE {value} END"
 
 
 def _joined(names: Sequence[str]) -> str:
@@ -61,24 +62,39 @@ def _joined(names: Sequence[str]) -> str:
 def counts_by_reason(connection: Connection, suspects: Sequence[Suspect]) -> dict[str, int]:
     """How many scores were rejected for which reason, exactly."""
     counts = dict.fromkeys(REASONS, 0)
-    for suspect in suspects:
+    for _, some in _read_together(suspects):
+        reasons = ", ".join(suspect.reason for suspect in some)
         query = (
-            f"SELECT {suspect.reason} AS reason, count(*) FROM {suspect.source.scan()} "
-            "GROUP BY reason HAVING reason IS NOT NULL"
+            f"SELECT reason, count(*) FROM (SELECT unnest([{reasons}]) AS reason "
+            f"FROM {some[0].source.scan()}) WHERE reason IS NOT NULL GROUP BY reason"
         )
-        with reading(suspect.source):
+        with reading(some[0].source):
             for reason, count in rows_of(connection, query):
                 counts[reason] += count
     return {reason: count for reason, count in counts.items() if count}
 
 
+def _read_together(suspects: Sequence[Suspect]) -> Iterator[tuple[int, Sequence[Suspect]]]:
+    """Columns of one source that one look is enough for, and the place of the first of them.
+
+    A look per column would read a file of text as often as it has columns; of a Parquet
+    file it reads the one column.
+    """
+    place = 0
+    for _, same in groupby(suspects, key=lambda suspect: suspect.source.paths):
+        of_source = list(same)
+        size = 1 if of_source[0].source.format == "parquet" else _MAX_TOGETHER
+        for start in range(0, len(of_source), size):
+            yield place + start, of_source[start : start + size]
+        place += len(of_source)
+
+
 def first_rejects(connection: Connection, suspects: Sequence[Suspect]) -> tuple[Reject, ...]:
     """The first rejected scores, by file and line."""
     found: list[tuple[str, int, int, str, str]] = []
-    for column, suspect in enumerate(suspects[:_MAX_SUSPECTS]):
-        for path in sorted(suspect.source.paths)[:_MAX_FILES]:
-            for record, reason, value in _rejected_records(connection, suspect, path):
-                found.append((path, record, column, reason, value))
+    for place, some in _read_together(suspects[:_MAX_SUSPECTS]):
+        for path in sorted(some[0].source.paths)[:_MAX_FILES]:
+            found += [(path, *row) for row in _rejected_records(connection, some, path, place)]
             if len(found) >= _SHOWN and len(suspects) == 1:
                 break
     found = sorted(found)[:_SHOWN]
@@ -94,18 +110,25 @@ def first_rejects(connection: Connection, suspects: Sequence[Suspect]) -> tuple[
 
 
 def _rejected_records(
-    connection: Connection, suspect: Suspect, path: str
-) -> list[tuple[int, str, str]]:
-    rows = f"(SELECT *, row_number() OVER () AS record FROM {suspect.source.scan(paths=[path])})"
+    connection: Connection, suspects: Sequence[Suspect], path: str, place: int
+) -> list[tuple[int, int, str, str]]:
+    """Record, place of the column, reason and value of the first rejects in a file."""
+    scan = suspects[0].source.scan(paths=[path])
+    lists = {
+        "place": (str(place + number) for number in range(len(suspects))),
+        "reason": (suspect.reason for suspect in suspects),
+        "value": (suspect.shown for suspect in suspects),
+    }
+    unnested = ", ".join(f"unnest([{', '.join(each)}]) AS {name}" for name, each in lists.items())
     query = (
-        f"SELECT record, reason, {suspect.shown} FROM "
-        f"(SELECT *, {suspect.reason} AS reason FROM {rows}) "
-        f"WHERE reason IS NOT NULL ORDER BY record LIMIT {_SHOWN}"
+        f"SELECT record, place, reason, value FROM (SELECT record, {unnested} "
+        f"FROM (SELECT *, row_number() OVER () AS record FROM {scan})) "
+        f"WHERE reason IS NOT NULL ORDER BY record, place LIMIT {_SHOWN}"
     )
     with translated(Path(path).name):
         return [
-            (record, reason, _shortened(value))
-            for record, reason, value in rows_of(connection, query)
+            (record, column, reason, _shortened(value))
+            for record, column, reason, value in rows_of(connection, query)
         ]
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, Literal
 
 from calreg.errors import InputError
+from calreg.names import nearest
 from calreg.scores.engine import (
     Connection,
     connect,
@@ -42,6 +43,8 @@ _FORMATS: Mapping[str, Format] = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
+_ENDINGS = frozenset({*_FORMATS, ".gz"})
+_MAX_LISTED = 10_000
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
 _DELIMITERS = ",;\t|"
 _SAMPLED_OBJECTS = 1000
@@ -106,17 +109,29 @@ def _matches(path: str) -> list[str]:
             hint="Download it first.",
             code="not-local",
         )
+    if not path:
+        raise InputError("a file name is empty", hint="Name a file or a glob.", code="no-files")
     if Path(path).is_dir():
         raise InputError("is a folder", where=path, hint=f"{path.rstrip('/')}/*.parquet")
     if Path(path).is_file():
         return [str(Path(path).resolve())]
     if not glob.has_magic(path):
-        raise InputError("no such file", where=path, code="no-files")
+        raise InputError("no such file", where=path, hint=_beside(path), code="no-files")
     matches = [str(Path(name).resolve()) for name in glob.iglob(path, recursive=True)]  # noqa: PTH207  # takes absolute globs
     files = [name for name in matches if Path(name).is_file()]
     if not files:
-        raise InputError("no file matches", where=path, code="no-files")
+        hint = "Patterns are *, ?, [abc] and ** for folders; quote them for the shell or not."
+        raise InputError("no file matches", where=path, hint=hint, code="no-files")
     return files
+
+
+def _beside(path: str) -> str:
+    """A hint that names the files there that could be meant."""
+    folder = Path(path).parent
+    if not folder.is_dir():
+        return f"There is no folder {str(folder)!r} either."
+    names = (entry.name for entry in islice(folder.iterdir(), _MAX_LISTED))
+    return nearest(Path(path).name, (name for name in names if Path(name).suffix in _ENDINGS))
 
 
 def format_of(path: str) -> Format:
@@ -175,7 +190,9 @@ def _header(connection: Connection, path: str, kind: Format) -> tuple[str, dict[
                 )
             )
     except UnicodeDecodeError as error:
-        raise InputError("is not UTF-8 text", where=name, code="scores") from error
+        raise InputError(
+            "is not UTF-8 text", where=name, hint="Save it as UTF-8.", code="scores"
+        ) from error
     except (OSError, EOFError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"cannot be read: {reason}", where=name, code="scores") from error
@@ -189,7 +206,8 @@ def _parquet_columns(connection: Connection, path: str) -> dict[str, str]:
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=name) from error
     if magic != b"PAR1":
-        raise InputError("is not a Parquet file", where=name, code="scores")
+        hint = "Name it by what it is: .csv, .jsonl or .parquet."
+        raise InputError("is not a Parquet file", where=name, hint=hint, code="scores")
     with translated(name):
         rows = rows_of(connection, f"DESCRIBE SELECT * FROM read_parquet([{literal(path)}])")
         return {row[0]: row[1] for row in rows}

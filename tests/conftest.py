@@ -1,0 +1,10 @@
+"""Every test is the same in every run, on a busy machine too."""
+
+from hypothesis import settings
+
+# Examples are drawn from the test itself, not from a clock; a slow machine is no failure.
+settings.register_profile("calreg", deadline=None, derandomize=True)
+settings.load_profile("calreg")
+
+# pytest would take a folder's conftest for a module of doctests.
+collect_ignore = ["conftest.py"]
