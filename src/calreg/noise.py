@@ -77,6 +77,13 @@ def noise_of(
     jsd, jsd_worst = _divergence_noise(new, reference, f, is_grown, one_sided)
     own = np.stack([p5, p95, srd, jsd, p50, iqr])
     worst = np.stack([p5 * wider, p95 * wider, srd * wider, jsd_worst, p50 * wider, iqr * wider])
+    # No percentile moves further than the scores reach, and no distance is above 1.
+    ends = np.concatenate([new.extremes, reference.extremes], axis=1)
+    reach = np.nanmax(ends, axis=1, initial=-np.inf) - np.nanmin(ends, axis=1, initial=np.inf)
+    most = np.where(np.isfinite(reach), reach, np.inf)
+    for row, limit in ((0, most), (1, most), (3, 1.0), (4, most)):
+        is_above = worst[row] > limit
+        worst[row] = np.where(is_above, np.fmax(limit, own[row]), worst[row])
     return own, worst
 
 

@@ -131,7 +131,10 @@ def _beside(path: str) -> str:
     if not folder.is_dir():
         return f"There is no folder {str(folder)!r} either."
     names = (entry.name for entry in islice(folder.iterdir(), _MAX_LISTED))
-    return nearest(Path(path).name, (name for name in names if Path(name).suffix in _ENDINGS))
+    tables = [name for name in names if Path(name).suffix in _ENDINGS]
+    if not tables:
+        return f"There is no score table in {str(folder.resolve())!r}."
+    return nearest(Path(path).name, tables)
 
 
 def format_of(path: str) -> Format:
