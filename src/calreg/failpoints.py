@@ -24,6 +24,7 @@ STEPS = (
     "ref-moved",
     "files-prepared",
     "file-written",
+    "index-locked",
     "settled",
 )
 

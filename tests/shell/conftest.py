@@ -105,8 +105,10 @@ def publish() -> Callable[..., str]:
                 identity=repository.identity(),
                 when=WHEN,
             )
-            seen = repository.fetch(remote) if remote else None
-            repository.publish(branch, old=old, new=new, remote=remote, remote_tip=seen)
+            if remote:
+                seen = repository.fetch(remote)
+                repository.push(remote, branch=remote.branch, new=new, expected=seen)
+            repository.publish(branch, old=old, new=new)
         return new
 
     return act

@@ -104,6 +104,20 @@ def test_few_snapshots_are_kept(registry, client, dest):
     assert len(list((dest / ".calreg/snapshots").iterdir())) == 3
 
 
+def test_what_nobody_installed_does_not_stop_a_pull(registry, client, dest):
+    """A file or link that something left among the snapshots is no reason to fail."""
+    folder = dest / ".calreg" / "snapshots"
+    (folder / ".DS_Store").write_bytes(b"")
+    (folder / "link").symlink_to(dest)
+
+    for version in range(2, 7):
+        registry.publish(version, p5=version / 20)
+        client.pull(dest)
+
+    assert (folder / "link").is_symlink()
+    assert dict(Installed.open(dest).versions()) == dict.fromkeys(ALL, 6)
+
+
 def test_without_snapshots_the_plain_copies_serve(dest, tmp_path):
     """A folder that was copied without its state is read by its lock, digest by digest."""
     copy = tmp_path / "copy"

@@ -346,6 +346,19 @@ def test_the_deadline_is_for_the_whole(registry, dest):
         client_of(registry, deadline_s=0).pull(dest)
 
 
+def test_a_failed_first_pull_leaves_the_folder_of_a_person(tmp_path):
+    """A folder that somebody made stays when nothing comes of the first pull; one of ours goes."""
+    theirs, ours = tmp_path / "theirs", tmp_path / "ours"
+    theirs.mkdir()
+    (tmp_path / "empty").mkdir()
+
+    for dest in (theirs, ours):
+        with pytest.raises(InputError):
+            Client(str(tmp_path / "empty")).pull(dest)
+
+    assert (theirs.exists(), list(theirs.iterdir()), ours.exists()) == (True, [], False)
+
+
 def test_a_rewound_history_is_refused(registry, dest):
     """A registry that lost an installed version is refused; the newer set stays."""
     old = registry.git("rev-parse", "HEAD")

@@ -23,12 +23,14 @@ with repository.lock():
     repository.recover()
     branch, old = repository.branch(), repository.tip()
     remote = repository.remote(branch)
-    seen = repository.fetch(remote) if remote else None
     new = repository.commit(
         branch=branch, parent=old, files=files, delete=["registry/gone.json"], message="m",
         identity=repository.identity(), when=datetime(2026, 1, 3, tzinfo=UTC),
     )
-    repository.publish(branch, old=old, new=new, remote=remote, remote_tip=seen)
+    if remote:
+        seen = repository.fetch(remote)
+        repository.push(remote, branch=remote.branch, new=new, expected=seen)
+    repository.publish(branch, old=old, new=new)
 print(new)
 """
 BEFORE = {"registry/a.json": b"old", "registry/gone.json": b"old", "code.py": b"pass\n"}
@@ -68,10 +70,10 @@ def test_a_kill_at_any_step_leaves_old_or_new(step, clone, publish, run_git, rem
 
     run_git(repository.work_tree, "fsck", "--strict")
     run_git(remote_folder, "fsck", "--strict")
-    moved = step in {"ref-moved", "files-prepared", "file-written", "settled"}
+    moved = step not in {"objects-written", "pushed", "journal-written"}
     remote = repository.fetch(repository.remote("main"))
     assert (repository.tip() != old) == moved
-    assert (remote != old) == (moved or step == "pushed")
+    assert (remote != old) == (step != "objects-written")
     assert not moved or remote == repository.tip()
 
 
@@ -98,7 +100,7 @@ def test_the_next_command_cleans_up(step, repository, publish, run_git):
     assert recovered(repository).outcome == "none"
 
 
-@pytest.mark.parametrize("step", ["objects-written", "journal-written", "file-written"])
+@pytest.mark.parametrize("step", ["objects-written", "journal-written", "index-locked"])
 def test_a_repeat_needs_no_person(step, repository, publish, run_git):
     """The same command, run again after a kill, does its work and leaves nothing over."""
     publish(repository, BEFORE)
@@ -122,6 +124,21 @@ def test_recovery_keeps_what_somebody_wrote_since(repository, publish, run_git):
     assert (repository.work_tree / "registry/a.json").read_bytes() == b"edited"
     assert (repository.work_tree / "registry/d.json").read_bytes() == b"new 3"
     assert run_git(repository.work_tree, "status", "--porcelain") == " M registry/a.json\n"
+
+
+def test_a_lock_of_somebody_else_is_not_taken_away(repository, publish):
+    """A lock on the index that is not this program's stays, and is named."""
+    publish(repository, BEFORE)
+    killed_at("files-prepared", repository.work_tree)
+    theirs = repository.git_dir / "index.lock"
+    theirs.touch()
+
+    with pytest.raises(RegistryError, match="another git command") as caught:
+        recovered(repository)
+
+    assert caught.value.where == str(theirs)
+    theirs.unlink()
+    assert recovered(repository).outcome == "finished"
 
 
 def test_recovery_leaves_a_branch_that_went_on(repository, publish, run_git):

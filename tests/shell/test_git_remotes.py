@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import os
 import random
+import shutil
 import socket
 import subprocess
 import threading
@@ -12,7 +13,14 @@ import pytest
 from githttp import GitServer
 
 from calreg.errors import CalregError, InputError, RegistryError, StaleRegistryError, TransportError
-from calreg.git import Repository, fetch_remote, init_repository, remote_tip
+from calreg.git import (
+    Repository,
+    drop_cache,
+    fetch_remote,
+    init_repository,
+    is_cache,
+    remote_tip,
+)
 from calreg.git.remotes import address_of
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -80,7 +88,7 @@ def test_second_publisher_is_told(clone, publish):
 
     new = commit(second, {"b": b"1\n"}, old)
     with pytest.raises(StaleRegistryError, match="somebody else published to main"):
-        second.publish("main", old=old, new=new, remote=second.remote("main"), remote_tip=old)
+        second.push(second.remote("main"), branch="main", new=new, expected=old)
 
     assert second.tip() == old
     assert not (second.work_tree / "b").exists()
@@ -288,6 +296,64 @@ def test_a_broken_cache_is_made_anew(tmp_path, remote_folder, publish):
     assert fetched == new
 
 
+@pytest.mark.parametrize("kind", ["link", "file"])
+def test_what_is_no_folder_is_no_cache(tmp_path, remote_folder, publish, kind):
+    """A link or a file where the cache would be is left alone and named."""
+    publish(Repository.find(remote_folder), {"a": b"1\n"})
+    place = tmp_path / "cache"
+    if kind == "link":
+        (tmp_path / "elsewhere").mkdir()
+        place.symlink_to(tmp_path / "elsewhere")
+    else:
+        place.write_bytes(b"mine")
+
+    with pytest.raises(InputError, match="not a cache of ours"):
+        fetch_remote(str(remote_folder), "main", place)
+
+    assert place.is_symlink() or place.read_bytes() == b"mine"
+
+
+def test_a_half_deleted_cache_is_made_anew(tmp_path, remote_folder, publish):
+    """A cache that a killed process deleted in part is still known as ours, to the last file."""
+    new = publish(Repository.find(remote_folder), {"a": b"1\n"})
+    fetch_remote(str(remote_folder), "main", tmp_path / "cache")
+    shutil.rmtree(tmp_path / "cache" / "objects")
+    (tmp_path / "cache" / "HEAD").unlink()
+
+    assert is_cache(tmp_path / "cache")
+    assert fetch_remote(str(remote_folder), "main", tmp_path / "cache")[1] == new
+    drop_cache(tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_cache_does_not_grow_for_ever(tmp_path, remote_folder, publish):
+    """A cache that many fetches left packs in is begun anew, and answers as before."""
+    new = publish(Repository.find(remote_folder), {"a": b"1\n"})
+    cache, _ = fetch_remote(str(remote_folder), "main", tmp_path / "cache")
+    pack = next((cache.git_dir / "objects/pack").glob("*.pack"))
+    for number in range(60):
+        pack.with_name(f"pack-{number:040x}.pack").write_bytes(pack.read_bytes())
+
+    again, tip = fetch_remote(str(remote_folder), "main", tmp_path / "cache")
+
+    assert tip == new
+    assert again.read(tip).read("a") == b"1\n"
+    assert len(list((cache.git_dir / "objects/pack").glob("*.pack"))) == 1
+
+
+def test_a_registry_of_the_newer_hash_is_fetched(tmp_path, publish, run_git):
+    """A repository that names its objects by sha256 is fetched like any other, and again."""
+    run_git(tmp_path, "init", "--quiet", "--bare", "--object-format=sha256", "remote")
+    remote = Repository.find(tmp_path / "remote")
+
+    for text in (b"1\n", b"2\n"):
+        new = publish(remote, {"a": text})
+        cache, tip = fetch_remote(str(remote.git_dir), "main", tmp_path / "cache")
+
+        assert (tip, len(tip)) == (new, 64)
+        assert cache.read(tip).read("a") == text
+
+
 def test_a_cache_with_damaged_objects_is_made_anew(tmp_path, remote_folder, publish):
     """A cache whose objects are damaged is thrown away and fetched again."""
     bare = Repository.find(remote_folder)
@@ -466,9 +532,10 @@ def test_racing_publishers_lose_nothing(clone, publish, remote_folder):
                 repository.publish("main", old=here, new=seen)
             new = commit(repository, {name: b""}, seen)
             try:
-                repository.publish("main", old=seen, new=new, remote=remote, remote_tip=seen)
+                repository.push(remote, branch="main", new=new, expected=seen)
             except StaleRegistryError:
                 continue
+            repository.publish("main", old=seen, new=new)
             return
         failures.append(RuntimeError(name))
 

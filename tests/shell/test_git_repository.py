@@ -11,6 +11,7 @@ import pytest
 
 from calreg.errors import InputError, RegistryError, StaleRegistryError, TransportError
 from calreg.git import Repository, init_repository
+from calreg.git.process import Git
 from calreg.git.tree import Entry
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -504,3 +505,65 @@ def test_a_disk_that_refuses_leaves_the_rest_to_the_next_command(repository, pub
     assert "the next calreg command" in caught.value.hint
     assert found.outcome == "finished"
     assert (repository.work_tree / "b").read_bytes() == b"1\n"
+
+
+def test_a_folder_that_cannot_be_entered_is_no_other_repository(tmp_path, repository, monkeypatch):
+    """No command runs where the caller happens to stand instead of in the folder it was given."""
+    monkeypatch.chdir(repository.work_tree)
+
+    with pytest.raises(InputError, match="cannot be entered"):
+        Git(tmp_path / "gone").run("rev-parse", "--git-dir")
+
+
+def test_a_folder_with_a_line_break_is_refused(tmp_path):
+    """The answers of git are lines, so a path of two lines is refused and not half understood."""
+    folder = tmp_path / "two\nlines"
+    folder.mkdir()
+
+    with pytest.raises(InputError, match="line break"):
+        init_repository(folder)
+
+
+def test_a_work_tree_elsewhere_is_refused(repository, run_git, tmp_path):
+    """A folder whose repository keeps its files somewhere else is not taken for its work tree."""
+    (tmp_path / "elsewhere").mkdir()
+    run_git(repository.work_tree, "config", "core.worktree", str(tmp_path / "elsewhere"))
+
+    with pytest.raises(InputError, match="outside its repository's work tree"):
+        Repository.find(repository.work_tree)
+
+
+def test_a_found_repository_knows_its_tip(repository, publish):
+    """Finding a repository says where HEAD is, too; None if it has no commit."""
+    tip = publish(repository, {"a/b/c": b"1\n"})
+
+    found = Repository.find(repository.work_tree / "a" / "b")
+
+    assert (repository.found_at, found.found_at, found.prefix) == (None, tip, "a/b")
+    assert found.work_tree == repository.work_tree
+
+
+def test_refs_are_kept_listed_and_dropped(repository, publish):
+    """A ref below a prefix keeps its commit until it is dropped; other refs are not listed."""
+    first = publish(repository, {"a": b"1\n"})
+    second = publish(repository, {"a": b"2\n"})
+    repository.keep("refs/calreg/box/one", first)
+    repository.keep("refs/calreg/boxes/two", second)
+
+    assert repository.refs("refs/calreg/box") == {"refs/calreg/box/one": first}
+    with pytest.raises(TransportError, match="but expected"):
+        repository.drop("refs/calreg/box/one", second)
+    repository.drop("refs/calreg/box/one", first)
+    assert repository.refs("refs/calreg/box") == {}
+    assert repository.refs("refs/heads") == {"refs/heads/main": second}
+
+
+def test_locks_of_git_are_listed(repository, publish):
+    """Whatever file keeps git from writing here is named; without any there is none."""
+    publish(repository, {"a": b"1\n"})
+    assert repository.locks() == []
+    files = [repository.git_dir / "index.lock", repository.git_dir / "refs/heads/main.lock"]
+    for file in files:
+        file.touch()
+
+    assert repository.locks() == files

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -594,3 +596,41 @@ def test_state_is_of_the_commit_asked_for(registry: Registry) -> None:
     then = registry.state(first.commit)
     assert (then.highest_run, then.references[HAPPY].version) == (1, 1)
     assert replace(then, highest_run=2).highest_run == registry.state().highest_run
+
+
+# --- cost ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
+    """The git commands since it was asked last: a git on the PATH that notes and passes on."""
+    log, real = tmp_path / "commands", shutil.which("git")
+    program = tmp_path / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$*" >> {log}\nexec {real} "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+
+    def taken() -> list[str]:
+        lines = log.read_text(encoding="utf-8").splitlines()
+        log.unlink()
+        return [word for line in lines for word in line.split() if word in _COMMANDS]
+
+    return taken
+
+
+_COMMANDS = {"rev-parse", "config", "ls-tree", "cat-file", "version"}
+
+
+def test_reading_starts_few_processes(registry: Registry, counted: Callable[[], list[str]]) -> None:
+    """Opening a registry asks git once where it is, and every document is read in one go."""
+    publish_run(registry, {HAPPY: 0.5, DANCE: 0.4})
+    counted()
+
+    Registry.open(registry.root).state()
+
+    commands = counted()
+    assert commands.count("rev-parse") == commands.count("config") == 1
+    assert commands.count("cat-file") == 1
+    # A level each: registry, models, heads; and the versions that references copy.
+    assert commands.count("ls-tree") == len(commands) - 3 <= 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,11 +17,14 @@ from computing import DANCE, HAPPY, at, computed, fresh_copy, publish_run
 
 from calreg import failpoints
 from calreg.errors import InputError, RegistryError, StaleRegistryError, TransportError
+from calreg.git import init_repository
 from calreg.plan import RegistryState, RunPlan, plan_run
 from calreg.registry import AlreadyDone, Published, Registry, Retry
 
 Git = Callable[..., str]
 Clone = Callable[[str], Registry]
+
+_pushed: list[Path] = []
 
 
 @pytest.fixture
@@ -28,9 +32,14 @@ def cloned(
     tmp_path: Path, remote_folder: Path, run_git: Git, tmp_path_factory: pytest.TempPathFactory
 ) -> Clone:
     """Clone a registry that has one run, by the clone's name."""
-    first = fresh_copy(tmp_path / "first", tmp_path_factory)
-    run_git(first, "remote", "add", "origin", remote_folder.as_uri())
-    publish_run(Registry.open(first), {HAPPY: 0.5, DANCE: 0.4}, digest=1, push=True)
+    if not _pushed:
+        # Once for all tests of this file: each gets a copy of the remote.
+        first = fresh_copy(tmp_path / "first", tmp_path_factory)
+        _pushed.append(tmp_path_factory.mktemp("pushed") / "remote.git")
+        init_repository(_pushed[0], bare=True)
+        run_git(first, "remote", "add", "origin", _pushed[0].as_uri())
+        publish_run(Registry.open(first), {HAPPY: 0.5, DANCE: 0.4}, digest=1, push=True)
+    shutil.copytree(_pushed[0], remote_folder, dirs_exist_ok=True)
 
     def make(name: str) -> Registry:
         run_git(tmp_path, "clone", "--quiet", remote_folder.as_uri(), name)
@@ -99,8 +108,8 @@ def test_push_starts_from_what_is_there(cloned: Clone, run_git: Git) -> None:
     assert is_clean(other, run_git)
 
 
-def test_repeat_across_clones_does_nothing(cloned: Clone) -> None:
-    """A run that another clone pushed is not made again."""
+def test_repeat_across_clones_does_nothing(cloned: Clone, run_git: Git) -> None:
+    """A run that another clone pushed is not made again, and this clone has it afterwards."""
     one, other = cloned("one"), cloned("other")
     publish_run(one, {HAPPY: 0.7}, digest=2, push=True)
 
@@ -108,6 +117,8 @@ def test_repeat_across_clones_does_nothing(cloned: Clone) -> None:
 
     assert isinstance(again, AlreadyDone)
     assert again.run.version == 2
+    assert other.repository.tip() == one.repository.tip()
+    assert is_clean(other, run_git)
 
 
 def test_repeat_pushes_what_lay_here(cloned: Clone, remote_folder: Path, run_git: Git) -> None:
@@ -181,9 +192,28 @@ def test_every_race_lost_keeps_the_run(cloned: Clone, remote_folder: Path, run_g
     assert kept in str(caught.value)
     assert f"git push origin {kept}:refs/heads/main" in (caught.value.hint or "")
     assert "Run 3" in run_git(one.root, "log", "-1", "--format=%s", kept)
+    assert [(item.ref, item.subject[:5]) for item in one.waiting()] == [(kept, "Run 3")]
     done = racing(one, iter([]), digest=2)
     assert isinstance(done, Published)
     assert remote_tip(remote_folder, run_git) == done.commit
+    assert one.waiting() == []
+
+
+def test_kept_run_that_was_pushed_by_hand(cloned: Clone, remote_folder: Path, run_git: Git) -> None:
+    """A kept run waits until its commit is published, by whatever way, and is forgotten then."""
+    one, other = cloned("one"), cloned("other")
+    faster = iter([lambda: publish_run(other, {HAPPY: 0.5}, digest=5, push=True)])
+    with pytest.raises(StaleRegistryError) as caught:
+        racing(one, faster, digest=2, attempts=1)
+    kept = one.waiting()[0]
+    run_git(remote_folder, "branch", "-f", "main", "main~1")
+
+    follow((caught.value.hint or "").partition(",")[0], one.root)
+
+    assert remote_tip(remote_folder, run_git) == kept.commit
+    publish_run(one, {HAPPY: 0.9}, digest=3, push=True)
+    assert run_git(one.root, "for-each-ref", "refs/calreg") == ""
+    assert [run.version for run in one.runs()] == [1, 2, 3]
 
 
 def test_many_publishers_at_once(cloned: Clone, run_git: Git) -> None:
@@ -298,6 +328,27 @@ def test_uncommitted_change_stops_a_push(cloned: Clone, remote_folder: Path, run
     assert remote_tip(remote_folder, run_git) == before
 
 
+def test_published_though_the_checkout_cannot_follow(
+    cloned: Clone, remote_folder: Path, run_git: Git
+) -> None:
+    """What is pushed counts as published, even if the checkout cannot be brought up to it."""
+    one, other = cloned("one"), cloned("other")
+    (one.root / "ghost/v1").mkdir(parents=True)
+    (one.root / "ghost/v1/run.json").symlink_to("../../registry.yaml")
+    run_git(one.root, "add", "ghost")
+    run_git(one.root, "commit", "--quiet", "--message", "a link")
+    run_git(one.root, "push", "--quiet", "origin", "main")
+    before = other.repository.tip()
+
+    done = publish_run(other, {HAPPY: 0.7}, digest=2, push=True)
+
+    assert isinstance(done, Published)
+    assert (done.pushed, done.is_behind) == (True, True)
+    assert remote_tip(remote_folder, run_git) == done.commit
+    assert other.repository.tip() == before
+    assert is_clean(other, run_git)
+
+
 # --- death --------------------------------------------------------------------------------
 
 _PUBLISH = """
@@ -306,27 +357,19 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from computing import HAPPY, DANCE, publish_run
 from calreg.registry import Registry
-done = publish_run(
-    Registry.open(Path(sys.argv[1])), {HAPPY: 0.7, DANCE: 0.4}, digest=2, push=sys.argv[3] == "push"
-)
-print(type(done).__name__)
+publish_run(Registry.open(Path(sys.argv[1])), {HAPPY: 0.7, DANCE: 0.4}, digest=2, push=True)
 """
 
 
-def publish_in_a_process(folder: Path, *, push: bool, die_at: str | None) -> str:
-    steps = {failpoints.VARIABLE: f"{die_at}:kill"} if die_at else {}
+def killed_at(step: str, folder: Path) -> None:
     done = subprocess.run(
-        [
-            *(sys.executable, "-c", _PUBLISH),
-            *(str(folder), str(Path(__file__).parent), "push" if push else "stay"),
-        ],
-        env={**os.environ, **steps},
+        [sys.executable, "-c", _PUBLISH, str(folder), str(Path(__file__).parent)],
+        env={**os.environ, failpoints.VARIABLE: f"{step}:kill"},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == (-signal.SIGKILL if die_at else 0), done.stderr
-    return done.stdout.strip()
+    assert done.returncode == -signal.SIGKILL, done.stderr
 
 
 @pytest.mark.parametrize("step", failpoints.STEPS)
@@ -335,12 +378,13 @@ def test_killed_at_any_step(cloned: Clone, remote_folder: Path, run_git: Git, st
     one = cloned("one")
     before = remote_tip(remote_folder, run_git)
 
-    publish_in_a_process(one.root, push=True, die_at=step)
+    killed_at(step, one.root)
     half = Registry.open(one.root)
     assert [run.version for run in half.runs()] in ([1], [1, 2])
     half.state()
     run_git(one.root, "fsck", "--strict")
-    publish_in_a_process(one.root, push=True, die_at=None)
+    half.check_ready(push=True)
+    publish_run(half, {HAPPY: 0.7, DANCE: 0.4}, digest=2, push=True)
     publish_run(half, {HAPPY: 0.9, DANCE: 0.4}, digest=3, push=True)
 
     assert [run.version for run in half.runs()] == [1, 2, 3]

@@ -198,7 +198,7 @@ def test_order_of_rows_never_matters(
 
 # One byte merges score by score, so it gets few; still in several sorted runs.
 @pytest.mark.parametrize(
-    ("memory_bytes", "items"), [(1, 5_000), (5_000, 30_000), (100_000, 30_000)]
+    ("memory_bytes", "items"), [(1, 4_500), (5_000, 12_000), (100_000, 30_000)]
 )
 @pytest.mark.parametrize("form", ["long", "wide"])
 def test_memory_does_not_matter(tmp_path: Path, memory_bytes: int, items: int, form: str) -> None:

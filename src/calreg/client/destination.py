@@ -81,7 +81,11 @@ def read_lock(folder: Folder, path: str = LOCK_FILE) -> Lock | None:
     if raw is None:
         return None
     where = folder.shown(path)
-    lock = documents.load_lock(raw, where=where)
+    try:
+        lock = documents.load_lock(raw, where=where)
+    except InputError as error:
+        error.hint = error.hint or "Restore that file, or move it away and pull again."
+        raise
     for head, entry in lock.heads.items():
         if entry.path != HeadName.parse(head).reference_path:
             raise InputError(
@@ -107,13 +111,14 @@ class Destination:
 
         If nothing comes of a first pull, nothing is left of it.
         """
+        is_new = not root.exists()
         _make(root)
         with open_folder(root) as folder, _turn(folder, deadline):
             try:
                 yield cls(folder)
             except BaseException:
                 if folder.read(LOCK_FILE, max_bytes=MAX_LOCK_BYTES) is None:
-                    _forget(root)
+                    _forget(root, is_new=is_new)
                 raise
 
     def lock(self) -> Lock | None:
@@ -242,32 +247,37 @@ class Destination:
         """Delete the oldest snapshots beyond the last few, unless somebody reads them."""
         others = [name for name in self._folder.names(_SNAPSHOTS) if name != keep]
         for name in others[: max(0, len(others) - (_KEPT_SNAPSHOTS - 1))]:
-            path = f"{_SNAPSHOTS}/{name}"
-            descriptor = self._folder.opened(path)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                self._folder.remove_folder(path)
-            except BlockingIOError:
-                continue
-            finally:
-                os.close(descriptor)
+            # Somebody reads it, or it is nothing that we made: the set is installed anyway.
+            with contextlib.suppress(BlockingIOError, InputError):
+                self._delete_unread(f"{_SNAPSHOTS}/{name}")
+
+    def _delete_unread(self, snapshot: str) -> None:
+        descriptor = self._folder.opened(snapshot)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._folder.remove_folder(snapshot)
+        finally:
+            os.close(descriptor)
 
 
 def _make(root: Path) -> None:
     try:
         root.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise InputError("expected a folder, got a file", where=str(root), code="folder") from error
     except OSError as error:
         raise InputError(
             f"cannot make this folder: {error.strerror}", where=str(root), code="folder"
         ) from error
 
 
-def _forget(root: Path) -> None:
+def _forget(root: Path, *, is_new: bool) -> None:
     import shutil
 
     shutil.rmtree(root / STATE, ignore_errors=True)
-    with contextlib.suppress(OSError):
-        root.rmdir()  # only if it is empty
+    if is_new:
+        with contextlib.suppress(OSError):
+            root.rmdir()  # only if it is empty
 
 
 @contextlib.contextmanager

@@ -51,8 +51,6 @@ __all__ = [
     "pull_into",
 ]
 
-# Only a folder with this file was made by us as a cache, and is ours to delete.
-_CACHE_MARKER = "calreg-cache"
 # What a damaged cache may look like from outside.
 _CACHE_FAULTS = {"git", "transport", "broken-object", "unreadable-object"}
 
@@ -299,16 +297,15 @@ class _Pull:
 
     def _with_sound_cache(self, fetch: Callable[[], _Set]) -> _Set:
         """What `fetch` returns; if the cache is to blame for its failure, from a new one."""
-        is_old = (self._cache / _CACHE_MARKER).is_file()
+        from calreg.git import drop_cache, is_cache
+
+        is_old = is_cache(self._cache)
         try:
             return fetch()
         except CalregError as error:
             if not is_old or error.code not in _CACHE_FAULTS or self._deadline.is_over:
                 raise
-            # Nothing in it is worth more than a second fetch.
-            import shutil
-
-            shutil.rmtree(self._cache, ignore_errors=True)
+            drop_cache(self._cache)
             return fetch()
 
     def _current_set(self, source: Source, selection: tuple[str, ...]) -> _Set:

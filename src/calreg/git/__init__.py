@@ -12,7 +12,7 @@ GitPython itself is imported when the first command starts, not when this packag
 from __future__ import annotations
 
 from calreg.git.arguments import check_branch, check_path, check_url, redact
-from calreg.git.cache import fetch_remote
+from calreg.git.cache import drop_cache, fetch_remote, is_cache
 from calreg.git.journal import Recovery
 from calreg.git.remotes import remote_tip
 from calreg.git.repository import LogEntry, Repository, init_repository
@@ -30,8 +30,10 @@ __all__ = [
     "check_branch",
     "check_path",
     "check_url",
+    "drop_cache",
     "fetch_remote",
     "init_repository",
+    "is_cache",
     "redact",
     "remote_tip",
 ]

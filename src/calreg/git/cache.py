@@ -7,6 +7,8 @@ every object checked by git on its way in, one pack of limited size.
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -18,13 +20,20 @@ from calreg.git.remotes import address_of, full_ref, network_error, reaching
 from calreg.git.repository import Repository
 from calreg.git.settings import read_settings
 
-__all__ = ["MAX_PACK_BYTES", "fetch_remote"]
+__all__ = ["MAX_PACK_BYTES", "drop_cache", "fetch_remote", "is_cache"]
 
 MAX_PACK_BYTES = 1024 * 1024 * 1024
 _FETCHED = "refs/calreg/fetched"
 _MARKER = "calreg-cache"
+_OPTIONS = (
+    "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head",
+    "--no-auto-maintenance",
+)  # fmt: skip
 # A pack of few objects would be unpacked, and the limit on a file's size would not hold.
 _SETTINGS = (("fetch.unpackLimit", "1"),)
+# Every fetch that brings something leaves a pack, and nothing else ever tidies them up.
+_MAX_PACKS = 50
+_OTHER_FORMAT = re.compile(r"mismatched algorithms: client \S+; server (sha1|sha256)")
 
 
 def fetch_remote(
@@ -55,23 +64,34 @@ def fetch_remote(
     wanted = ref if is_commit_id(ref) else full_ref(ref)
     cache = cache.absolute()
     is_new = _prepare(cache)
-    options = ["--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head"]
-    options += ["--no-auto-maintenance", *([f"--depth={depth}"] if depth else [])]
-    arguments = (*options, "--", address, f"+{wanted}:{_FETCHED}")
-    users = read_settings(replace(_git(cache), as_user=True)).taken_over()
-    git = replace(_git(cache), settings=(*users, *secrets, *_SETTINGS))
-    with reaching(git, url) as there:
-        answer = there.attempt("fetch", *arguments, timeout_s=timeout_s, max_file_bytes=max_bytes)
-    if answer.code != 0:
-        error = _fetch_error(url, ref, answer)
-        if _drop_partial(cache) >= max_bytes:
-            error = _too_large(url, max_bytes)
-        if is_new or error.code != TransportError.default_code:
-            raise error
-        # Nothing that is known of networks and servers: the cache itself may be damaged.
-        shutil.rmtree(cache)
-        return fetch_remote(url, ref, cache, depth=depth, timeout_s=timeout_s, max_bytes=max_bytes)
-    commit = git.run("rev-parse", "--verify", "--quiet", f"{_FETCHED}^{{commit}}").text
+    words = (*([f"--depth={depth}"] if depth else []), "--", address, f"+{wanted}:{_FETCHED}")
+
+    def fetched() -> Answer:
+        users = read_settings(replace(_git(cache), as_user=True)).taken_over()
+        git = replace(_git(cache), settings=(*users, *secrets, *_SETTINGS))
+        with reaching(git, url) as there:
+            return there.attempt(
+                "fetch", *_OPTIONS, *words, timeout_s=timeout_s, max_file_bytes=max_bytes
+            )
+
+    answer = fetched()
+    if other := _OTHER_FORMAT.search(answer.err):
+        _make_anew(cache, other[1])
+        answer, is_new = fetched(), True
+    if answer.code == 0:
+        return _at_fetched(cache)
+    error = _fetch_error(url, ref, answer)
+    if _drop_partial(cache) >= max_bytes:
+        error = _too_large(url, max_bytes)
+    if is_new or error.code != TransportError.default_code:
+        raise error
+    # Nothing that is known of networks and servers: the cache itself may be damaged.
+    drop_cache(cache)
+    return fetch_remote(url, ref, cache, depth=depth, timeout_s=timeout_s, max_bytes=max_bytes)
+
+
+def _at_fetched(cache: Path) -> tuple[Repository, str]:
+    commit = _git(cache).run("rev-parse", "--verify", "--quiet", f"{_FETCHED}^{{commit}}").text
     return Repository(cache, cache, None), commit
 
 
@@ -112,14 +132,53 @@ def _prepare(cache: Path) -> bool:
     Raises:
         InputError: The folder holds something else.
     """
-    marker = cache / _MARKER
-    if cache.exists() and any(cache.iterdir()) and not marker.exists():
-        raise InputError("this folder is not a cache of ours", where=str(cache), code="cache")
-    if marker.exists():
-        if _git(cache).attempt("rev-parse", "--is-bare-repository").text == "true":
-            return False
-        shutil.rmtree(cache)
-    cache.mkdir(parents=True, exist_ok=True)
-    marker.touch()
-    _git(cache).run("init", "--quiet", "--bare", "--template=")
+    if not is_cache(cache) and _is_in_the_way(cache):
+        raise InputError(
+            "this is not a cache of ours",
+            where=str(cache),
+            hint="Move it away, then try again.",
+            code="cache",
+        )
+    if is_cache(cache) and _is_usable(cache):
+        return False
+    _make_anew(cache, "sha1")
     return True
+
+
+def is_cache(cache: Path) -> bool:
+    """Whether a folder was made by `fetch_remote`, so that it may be deleted."""
+    return not cache.is_symlink() and (cache / _MARKER).is_file()
+
+
+def drop_cache(cache: Path) -> None:
+    """Delete a cache of ours; nothing in it is worth more than another fetch."""
+    if not is_cache(cache):
+        return
+    # The marker goes last: half-deleted by a process that died, it is still ours.
+    for entry in cache.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        elif entry.name != _MARKER:
+            entry.unlink()
+    (cache / _MARKER).unlink()
+    cache.rmdir()
+
+
+def _is_in_the_way(place: Path) -> bool:
+    if place.is_symlink() or not place.is_dir():
+        return os.path.lexists(place)
+    return any(place.iterdir())
+
+
+def _is_usable(cache: Path) -> bool:
+    packs = sum(1 for _ in (cache / "objects" / "pack").glob("*.pack"))
+    if packs > _MAX_PACKS:
+        return False
+    return _git(cache).attempt("rev-parse", "--is-bare-repository").text == "true"
+
+
+def _make_anew(cache: Path, object_format: str) -> None:
+    drop_cache(cache)
+    cache.mkdir(parents=True, exist_ok=True)
+    (cache / _MARKER).touch()
+    _git(cache).run("init", "--quiet", "--bare", "--template=", f"--object-format={object_format}")

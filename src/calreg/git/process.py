@@ -42,6 +42,7 @@ _ALLOWED = frozenset(
         "diff-tree",
         "fast-import",
         "fetch",
+        "for-each-ref",
         "init",
         "log",
         "ls-files",
@@ -203,28 +204,27 @@ class Git:
     ) -> PythonGit.AutoInterrupt:
         if command not in _ALLOWED:
             raise RegistryError(f"git {command} is not among the commands this program runs")
+        # In a folder that it may not enter, GitPython runs the command where we happen to be.
+        if not os.access(self.cwd, os.X_OK):
+            raise InputError("this folder cannot be entered", where=str(self.cwd), code="no-entry")
         python_git = _python_git()
+        from git.exc import GitCommandNotFound
+
         variables = self._environment()
-        # GitPython adds to the environment it finds, so what must go is removed by env(1):
-        # git exports GIT_DIR, GIT_INDEX_FILE and others inside a hook, and inherited they
-        # make a command act on the hook's repository instead of this one.
-        unset = sorted(
-            name
-            for name in os.environ
-            if name.startswith("GIT_") and name not in _KEPT and name not in variables
-        )
-        line = ["env", *(part for name in unset for part in ("-u", name))]
-        line += [python_git.GIT_PYTHON_GIT_EXECUTABLE or "git", "--no-pager", *self.options]
-        process = python_git(self.cwd).execute(
-            [*line, command, *arguments],
-            istream=stdin,  # type: ignore[arg-type]  # a file is handed through to Popen
-            as_process=True,
-            env=variables,
-            shell=False,
-            # Its own group: a time limit must end git's children too, and ssh finds no
-            # terminal to ask on.
-            start_new_session=True,
-        )
+        line = [*_without(variables), python_git.GIT_PYTHON_GIT_EXECUTABLE or "git"]
+        try:
+            process = python_git(self.cwd).execute(
+                [*line, "--no-pager", *self.options, command, *arguments],
+                istream=stdin,  # type: ignore[arg-type]  # a file is handed through to Popen
+                as_process=True,
+                env=variables,
+                shell=False,
+                # Its own group: a time limit must end git's children too, and ssh finds no
+                # terminal to ask on.
+                start_new_session=True,
+            )
+        except GitCommandNotFound as error:
+            raise _no_git() from error
         return cast("PythonGit.AutoInterrupt", process)
 
     def _environment(self) -> dict[str, str]:
@@ -238,14 +238,31 @@ class Git:
         return variables | dict(self.variables)
 
 
+def _without(variables: Mapping[str, str]) -> list[str]:
+    """The words before a command that take git's other variables out of its environment."""
+    # GitPython adds to the environment it finds. Inside a hook that holds GIT_DIR,
+    # GIT_INDEX_FILE and more, which make a command act on the hook's repository. Most of the
+    # time there is nothing to take out, and a process less to start.
+    unset = sorted(
+        name
+        for name in os.environ
+        if name.startswith("GIT_") and name not in _KEPT and name not in variables
+    )
+    return ["env", *(part for name in unset for part in ("-u", name))] if unset else []
+
+
 def _python_git() -> type[PythonGit]:
     try:
-        from git import Git as PythonGit  # 0.14 s, so not at the top
+        from git import Git as PythonGit  # 0.05 s, so not at the top
     except ImportError as error:
-        raise TransportError(
-            "git cannot be started", hint="Install git and put it on the PATH.", code="git-missing"
-        ) from error
+        raise _no_git() from error
     return PythonGit
+
+
+def _no_git() -> TransportError:
+    return TransportError(
+        "git cannot be started", hint="Install git and put it on the PATH.", code="git-missing"
+    )
 
 
 def _kill(process: PythonGit.AutoInterrupt) -> None:

@@ -1,7 +1,7 @@
 """A git repository on this disk: read it, commit to it, keep its work tree in step.
 
-`publish` is the one way by which a branch moves: journal, push, branch, files, index. Every
-step but the branch's own can be repeated or forgotten, so that a command killed anywhere
+`publish` is the one way by which a branch moves: journal, branch, files, index. Every step
+but the branch's own can be repeated or forgotten, so that a command killed anywhere
 leaves the old commit or the new one; `recover` does the rest, and every writing command
 calls it first, inside `lock`.
 """
@@ -30,6 +30,13 @@ from calreg.git.worktree import WorkTree, changes_between
 __all__ = ["LogEntry", "Repository", "init_repository"]
 
 _PENDING_REF = "refs/calreg/pending"
+# All that is asked of a new place, in one process. Each but --path-format and --revs-only is
+# answered by one line; HEAD, the last, by none if it has no commit.
+_QUESTIONS = (
+    "--is-bare-repository", "--is-inside-git-dir", "--absolute-git-dir",
+    "--path-format=absolute", "--git-common-dir", "--is-inside-work-tree", "--show-prefix",
+    "--revs-only", "HEAD",
+)  # fmt: skip
 _LOG_FORMAT = "%H%x00%P%x00%an%x00%ae%x00%ct%x00%s%x00%(trailers:only,unfold)"
 
 
@@ -55,15 +62,23 @@ class Repository:
         work_tree: The folder with the files; None for a bare repository.
         prefix: The folder that was asked for, from the root of the repository, with
             forward slashes; empty for the root.
+        found_at: The commit that HEAD was at when it was found; None if there was none, or
+            nobody looked. `tip` says where it is now.
     """
 
     def __init__(
-        self, git_dir: Path, common_dir: Path, work_tree: Path | None, prefix: str = ""
+        self,
+        git_dir: Path,
+        common_dir: Path,
+        work_tree: Path | None,
+        prefix: str = "",
+        found_at: str | None = None,
     ) -> None:
         self.git_dir = git_dir
         self.common_dir = common_dir
         self.work_tree = work_tree
         self.prefix = prefix
+        self.found_at = found_at
 
     @classmethod
     def find(cls, folder: Path) -> Repository:
@@ -75,31 +90,33 @@ class Repository:
         wanted = Path(os.path.realpath(folder))
         existing = next(place for place in (wanted, *wanted.parents) if place.is_dir())
         # The user's own configuration says whose repositories are trusted.
-        git = Git(existing, as_user=True)
-        about = git.attempt(
-            "rev-parse", "--is-bare-repository", "--is-inside-git-dir",
-            "--absolute-git-dir", "--path-format=absolute", "--git-common-dir",
-        )  # fmt: skip
+        about = Git(existing, as_user=True).attempt("rev-parse", *_QUESTIONS)
         if about.code != 0:
             raise _not_found(wanted, about.err) or failure("rev-parse", about)
-        bare, inside, git_dir, common_dir = about.text.split("\n")
-        root = None
+        answers = about.text.split("\n")
+        if len(answers) not in {len(_QUESTIONS) - 3, len(_QUESTIONS) - 2}:
+            raise _unusable(wanted, "a line break is in the path of this folder")
+        bare, inside, git_dir, common_dir, in_work_tree, below, *tips = answers
+        root = Path(git_dir)
         if bare != "true":
-            if inside == "true":
-                raise InputError(
-                    "this is the inside of a .git folder, not a work tree",
-                    where=str(wanted),
-                    code="not-a-repository",
+            if in_work_tree != "true":
+                raise _unusable(
+                    wanted,
+                    "this is the inside of a .git folder, not a work tree"
+                    if inside == "true"
+                    else "this folder is outside its repository's work tree",
                 )
-            root = Path(git.run("rev-parse", "--show-toplevel").text)
-        if not wanted.is_relative_to(root or git_dir):
-            raise InputError(
-                f"this folder is outside its repository's work tree, which is {str(root)!r}",
-                where=str(wanted),
-                code="not-a-repository",
-            )
-        prefix = wanted.relative_to(root or git_dir).as_posix()
-        return cls(Path(git_dir), Path(common_dir), root, "" if prefix == "." else prefix)
+            root = (existing, *existing.parents)[below.count("/")]
+        if not wanted.is_relative_to(root):
+            raise _unusable(wanted, f"this folder is outside the bare repository {git_dir!r}")
+        prefix = wanted.relative_to(root).as_posix()
+        return cls(
+            Path(git_dir),
+            Path(common_dir),
+            None if bare == "true" else root,
+            "" if prefix == "." else prefix,
+            tips[0] if tips else None,
+        )
 
     @property
     def is_bare(self) -> bool:
@@ -128,7 +145,9 @@ class Repository:
     def _files(self) -> WorkTree | None:
         if self.work_tree is None:
             return None
-        return WorkTree(self._git, self.work_tree, self.git_dir / "index")
+        return WorkTree(
+            self._git, self.work_tree, self.git_dir / "index", ours=self._journal.parent
+        )
 
     @property
     def _journal(self) -> Path:
@@ -162,6 +181,13 @@ class Repository:
             name = f"refs/heads/{check_branch(ref)}"
         answer = self._git.run("rev-parse", "--verify", "--quiet", name, ok=(0, 1))
         return answer.text if answer.code == 0 else None
+
+    def refs(self, prefix: str) -> dict[str, str]:
+        """Full names of all refs below a prefix such as `refs/heads`, and what they name."""
+        check_ref(f"{prefix}/any")
+        answer = self._git.run("for-each-ref", "--format=%(objectname) %(refname)", prefix)
+        rows = (line.partition(" ") for line in answer.text.splitlines())
+        return {ref: commit for commit, _, ref in rows}
 
     def read(self, commit: str | None) -> Tree:
         """The files of a commit; those of a repository without commits for None."""
@@ -204,6 +230,15 @@ class Repository:
         )  # fmt: skip
         fields = answer.out.decode("utf-8", "replace").removesuffix("\0").split("\0")
         return [_log_entry(fields[i : i + 7]) for i in range(0, len(fields) - 6, 7)]
+
+    def locks(self) -> list[Path]:
+        """Files by which git commands lock this repository, or left when they were killed."""
+        places = [
+            *(self.git_dir / name for name in ("index.lock", "HEAD.lock")),
+            *(self.common_dir / name for name in ("packed-refs.lock", "shallow.lock")),
+        ]
+        refs = (self.common_dir / "refs").rglob("*.lock")
+        return sorted({*(place for place in places if place.exists()), *refs})
 
     # Writing
 
@@ -249,34 +284,22 @@ class Repository:
         failpoints.reach("objects-written")
         return answer.text.strip()
 
-    def publish(
-        self,
-        branch: str,
-        *,
-        old: str | None,
-        new: str,
-        remote: Remote | None = None,
-        remote_tip: str | None = None,
-    ) -> list[str]:
-        """Move a branch to a commit made of its tip, here and, if given, at its remote.
+    def publish(self, branch: str, *, old: str | None, new: str) -> list[str]:
+        """Move a branch to a commit made of its tip, and its work tree if it is checked out.
 
-        Journal, push, branch, work tree, in this order; inside `lock`. The work tree follows
-        only if the branch is the one checked out.
+        Journal, branch, files, index, in this order; inside `lock`. What goes to a remote is
+        pushed before.
 
         Args:
             branch: The branch here.
             old: Its tip now; None if it has no commit yet.
             new: The commit to move it to, a descendant of `old`.
-            remote: Where to push it first; None keeps it here.
-            remote_tip: What `fetch` said the remote's branch is at; None if it has none.
 
         Returns:
             Files that were left alone because somebody changed them meanwhile.
 
         Raises:
-            StaleRegistryError: The branch moved, here or there: nothing changed here.
-            RegistryError: The remote refused; nothing changed here.
-            TransportError: The remote could not be reached; nothing changed here.
+            StaleRegistryError: The branch moved; nothing changed.
             InputError: The work tree cannot follow: a link or submodule is in the commit, or
                 something strange in its way; nothing changed.
         """
@@ -286,8 +309,6 @@ class Repository:
         changes = files.plan(old, new) if files else []
         journal.write(self._journal, Pending(branch, old, new))
         try:
-            if remote is not None:
-                self.push(remote, branch=remote.branch, new=new, expected=remote_tip)
             self.advance(branch, old=old, new=new)
         except CalregError:
             if self.tip(branch) != new:
@@ -324,15 +345,9 @@ class Repository:
         """Let a full ref name a commit, wherever it was before, so that nothing is lost."""
         self._git.run("update-ref", "-m", "calreg: keep", check_ref(ref), commit)
 
-    def settle(self, old: str | None, new: str) -> list[str]:
-        """Make index and files equal to `new` where it differs from `old`; bare: nothing.
-
-        Returns:
-            Files that were left alone because somebody changed them meanwhile.
-        """
-        if self._files is None:
-            return []
-        return self._files.settle(self._files.plan(old, new), new)
+    def drop(self, ref: str, commit: str) -> None:
+        """Forget a full ref, if it still names that commit."""
+        self._git.run("update-ref", "-d", check_ref(ref), commit)
 
     def recover(self) -> Recovery:
         """Finish or forget what an interrupted command left; inside `lock`."""
@@ -411,6 +426,10 @@ def _not_found(folder: Path, err: str) -> InputError | None:
         hint="git init, or calreg init for a new registry.",
         code="not-a-repository",
     )
+
+
+def _unusable(folder: Path, problem: str) -> InputError:
+    return InputError(problem, where=str(folder), code="not-a-repository")
 
 
 def _log_entry(fields: list[str]) -> LogEntry:

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calreg import failpoints
-from calreg.errors import InputError, RegistryError, TransportError
+from calreg.errors import InputError, TransportError
+from calreg.git import index
 from calreg.git.arguments import check_path
 from calreg.git.process import Git
 from calreg.git.tree import Entry, Tree, blob_id
@@ -63,13 +64,15 @@ class WorkTree:
     Args:
         git: How git is started there.
         root: The folder that holds the files.
-        index: The path of the index file.
+        index_file: The path of the index file.
+        ours: A folder beside it where we may keep what nobody else reads.
     """
 
-    def __init__(self, git: Git, root: Path, index: Path) -> None:
+    def __init__(self, git: Git, root: Path, index_file: Path, ours: Path) -> None:
         self._git = git
         self._root = root
-        self._index = index
+        self._index = index_file
+        self._ours = ours
         # Folders found sound during one act; asked of the disk again in the next.
         self._sound: set[str] = set()
 
@@ -83,7 +86,7 @@ class WorkTree:
             InputError: A symbolic link, or a file instead of a folder, is in the way.
             RegistryError: Another git command holds the index.
         """
-        self._refuse_locked_index()
+        index.refuse_locked(self._index)
         self._sound.clear()
         wanted = [check_path(path) for path in paths]
         expected = Tree(self._git, head).entries(wanted)
@@ -91,16 +94,6 @@ class WorkTree:
         return [
             path for path in wanted if path in staged or not self._is_at(path, expected.get(path))
         ]
-
-    def _refuse_locked_index(self) -> None:
-        lock = self._index.with_name(self._index.name + ".lock")
-        if lock.exists():
-            raise RegistryError(
-                "another git command is changing this work tree",
-                where=str(lock),
-                hint="Wait for it to end; if there is none, remove that file.",
-                code="git-locked",
-            )
 
     def _staged(self, head: str | None) -> Collection[str]:
         """The paths where the index differs from HEAD."""
@@ -190,7 +183,8 @@ class WorkTree:
         return conflicts
 
     def drop_leftovers(self, changes: list[Change]) -> None:
-        """Remove what an interrupted `settle` wrote beside its places."""
+        """Remove what an interrupted `settle` wrote beside its places, and its lock."""
+        index.release(self._index, self._ours)
         for change in changes:
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 os.unlink(self._beside(change.path))  # noqa: PTH108 - as above
@@ -231,7 +225,17 @@ class WorkTree:
         for path, _ in wanted:
             os.replace(self._beside(path), f"{self._root}/{path}")  # noqa: PTH105 - as above
             failpoints.reach("file-written")
-        _sync(sorted({f"{self._root}/{path}".rpartition("/")[0] for path, _ in wanted}))
+        _sync(self._folders_of(todo))
+
+    def _folders_of(self, todo: list[Change]) -> list[str]:
+        """Every folder that a change may have added a name to or taken one from."""
+        folders = {f"{self._root}"}
+        for change in todo:
+            folder = change.path.rpartition("/")[0]
+            while folder:
+                folders.add(f"{self._root}/{folder}")
+                folder = folder.rpartition("/")[0]
+        return sorted(folder for folder in folders if _mode(folder) is not None)
 
     def _prepare(self, path: str, data: bytes, *, executable: bool) -> None:
         """Write a file's bytes beside its place."""
@@ -259,9 +263,10 @@ class WorkTree:
         )
         if not rows:
             return
-        self._git.run("update-index", "-z", "--index-info", stdin=rows)
-        # Gives the entries their files' times, so that the next status need not read them.
-        self._git.run("update-index", "-q", "--refresh", ok=(0, 1))
+        with index.changing(self._git, self._index, self._ours) as git:
+            git.run("update-index", "-z", "--index-info", stdin=rows)
+            # Gives the entries their files' times, so that the next status need not read them.
+            git.run("update-index", "-q", "--refresh", ok=(0, 1))
 
 
 def _is_staged_as(staged: dict[str, str], change: Change) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from calreg.registry.history import history_row, history_rows
 from calreg.registry.opening import Registry
+from calreg.registry.outbox import Waiting
 from calreg.registry.publishing import AlreadyDone, Plan, Published, Retry
 from calreg.registry.scaffold import Initialised, initialise
 from calreg.registry.snapshot import Snapshot
@@ -20,6 +21,7 @@ __all__ = [
     "Registry",
     "Retry",
     "Snapshot",
+    "Waiting",
     "history_row",
     "history_rows",
     "initialise",

@@ -18,6 +18,7 @@ from calreg.git import Repository
 from calreg.names import PINS_PATH, REGISTRY_FILE, HeadName, nearest
 from calreg.plan import Reference, RegistryState
 from calreg.registry.history import history_rows
+from calreg.registry.outbox import Waiting, waiting
 from calreg.registry.publishing import (
     AlreadyDone,
     Plan,
@@ -69,7 +70,9 @@ class Registry:
                 raise
             raise _not_a_registry(place) from error
         registry = cls(repository, overrides)
-        if not on_disk and not registry.at().has(REGISTRY_FILE):
+        if repository.found_at is not None:
+            registry._now = registry.at(repository.found_at)
+        if not on_disk and not registry.now.has(REGISTRY_FILE):
             raise _not_a_registry(place)
         return registry
 
@@ -92,7 +95,7 @@ class Registry:
 
     @property
     def now(self) -> Snapshot:
-        """The tip as it was when it was first asked for, or after the last `publish`."""
+        """The tip as it was when the registry was opened, or after the last `publish`."""
         if self._now is None:
             self._now = self.at()
         return self._now
@@ -196,6 +199,15 @@ class Registry:
             code="nothing-before",
         )
 
+    def waiting(self) -> list[Waiting]:
+        """Commits that could not be published and are not in this branch either, by ref."""
+        tip, repository = self.repository.tip(), self.repository
+        return [
+            item
+            for item in waiting(repository)
+            if tip is None or not repository.is_ancestor(item.commit, tip)
+        ]
+
     # Writing
 
     def who(self) -> str:
@@ -210,15 +222,22 @@ class Registry:
     def check_ready(self, *, push: bool = False) -> None:
         """Refuse early what `publish` would refuse late, before a long computation.
 
+        What an interrupted command left is finished first, as `publish` does.
+
         Raises:
             InputError: Detached HEAD, no identity, no remote, uncommitted or invalid files.
+            RegistryError: Another command is writing here and does not end.
         """
         branch = self.repository.branch()
         self.repository.identity()
         if push:
             remote_of(self.repository, branch)
-        paths = [REGISTRY_FILE, PINS_PATH, *(name.reference_path for name in self.now.heads)]
-        check_clean(self.repository, map(self.now.full, paths), self.prefix)
+        # Alone: the files of a command that is half-way are no uncommitted changes.
+        with self.repository.lock():
+            self.repository.recover()
+            self._now = None
+            paths = [REGISTRY_FILE, PINS_PATH, *(name.reference_path for name in self.now.heads)]
+            check_clean(self.repository, map(self.now.full, paths), self.prefix)
         self.state()
 
     def preview(self, plan_of: Planner) -> Plan | AlreadyDone:

@@ -8,6 +8,7 @@ and the error says how to push it. `documents` decide what is written, `git` how
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from collections.abc import Callable, Iterable
@@ -35,6 +36,7 @@ from calreg.errors import (
 from calreg.git import Identity, Remote, Repository
 from calreg.names import PINS_PATH, REGISTRY_FILE, HeadName, classify, run_path
 from calreg.plan import MovePlan, RegistryState, RunPlan
+from calreg.registry import outbox
 from calreg.registry.snapshot import Snapshot
 
 __all__ = [
@@ -207,16 +209,17 @@ def _try_until_done(place: _Place, planner: Planner, retry: Retry) -> Published 
         if tries > 1:
             place.progress(f"somebody was faster, trying again ({tries} of {retry.attempts})")
             retry.wait(tries)
-        made = _make(place, planner)
-        if isinstance(made, AlreadyDone):
-            return made
         try:
+            made = _make(place, planner)
+            if isinstance(made, AlreadyDone):
+                return made
+            lost = made
             _push(place, made)
             return _finish(place, made, tries)
         except StaleRegistryError as error:
-            lost, last = made, error
+            last = error
     if lost is None:
-        raise RegistryError("no try was allowed", code="attempts")
+        raise last
     raise _kept(place, lost, last, f"after {retry.attempts} tries", on_branch=False) from last
 
 
@@ -233,8 +236,10 @@ def _make(place: _Place, planner: Planner) -> _Made | AlreadyDone:
         raise _kept(place, made, error, "", on_branch=True) from error
     base = _base(place, local, theirs)
     made = _commit(place, planner, local=local, theirs=theirs, base=base)
-    if isinstance(made, AlreadyDone) and place.remote and local != theirs and base == local:
-        return _push_unpushed(place, made, local=local, theirs=theirs)
+    if isinstance(made, AlreadyDone) and place.remote and local != theirs:
+        if base == local:
+            return _push_unpushed(place, made, local=local, theirs=theirs)
+        _catch_up(place, local=local, theirs=theirs)
     return made
 
 
@@ -392,7 +397,23 @@ def _push_unpushed(
         return done
     place.progress(f"pushing to {place.remote.shown}")
     place.repository.push(place.remote, branch=place.remote.branch, new=local, expected=theirs)
+    outbox.tidy(place.repository, local)
     return replace(done, pushed=True)
+
+
+def _catch_up(place: _Place, *, local: str | None, theirs: str | None) -> None:
+    """Bring the branch here to what is published, unless a person's files are in the way.
+
+    Otherwise a run that was pushed just before its process died would be made a second time
+    by the next one that is not pushed.
+    """
+    repository = place.repository
+    if theirs is None:
+        return
+    behind = repository.changed(local, theirs)
+    with contextlib.suppress(CalregError):  # nothing was asked for but to look
+        if all(_is_ours(place, path) for path in behind) and not repository.dirty(behind):
+            repository.publish(place.branch, old=local, new=theirs)
 
 
 def _finish(place: _Place, made: _Made, tries: int) -> Published:
@@ -400,11 +421,13 @@ def _finish(place: _Place, made: _Made, tries: int) -> Published:
     if made.can_follow:
         try:
             left_alone = place.repository.publish(place.branch, old=made.local, new=made.commit)
-        except StaleRegistryError:
-            if place.remote is None:
+        except CalregError:
+            if place.remote is None or place.repository.tip(place.branch) == made.commit:
                 raise
-            # It is published; that somebody committed here meanwhile does not undo that.
+            # It is published. That the branch here moved, or cannot, does not undo that.
             made = replace(made, can_follow=False)
+    if place.remote is not None:
+        outbox.tidy(place.repository, made.commit)
     return Published(
         commit=made.commit,
         plan=made.plan,
@@ -428,8 +451,7 @@ def _kept(
         kept = f"commit {made.commit[:12]} on {place.branch}"
         hint = f"git push {name} {place.branch}:{target}"
     else:
-        ref = f"refs/calreg/outbox/{made.commit[:12]}"
-        place.repository.keep(ref, made.commit)
+        ref = outbox.keep(place.repository, made.commit)
         kept = f"commit {made.commit[:12]} at {ref}"
         hint = f"git push {name} {ref}:refs/heads/{target}, or run the same command again"
     tail = f" {when}" if when else ""
@@ -445,6 +467,7 @@ def _stays_here(place: _Place, made: _Made) -> bool:
     """Whether the branch here could be moved to a commit that could not be pushed."""
     try:
         place.repository.publish(place.branch, old=made.local, new=made.commit)
-    except (StaleRegistryError, InputError):
-        return False
+    except CalregError:
+        # Whatever the reason, it must be kept somewhere.
+        return place.repository.tip(place.branch) == made.commit
     return True

@@ -65,6 +65,7 @@ class Snapshot:
         self.tree = tree
         self._prefix = f"{prefix}/" if prefix else ""
         self._overrides = tuple(overrides)
+        self._at_hand: dict[str, bytes] = {}
 
     @property
     def commit(self) -> str | None:
@@ -136,8 +137,11 @@ class Snapshot:
 
     def _read(self, paths: Iterable[str]) -> dict[str, bytes]:
         """The bytes of listed files; a link or a program is refused."""
-        wanted = [(path, self._plain(path, self._listing[path])) for path in paths]
-        return self.tree.read_entries(wanted, max_bytes=_MAX_BYTES) if wanted else {}
+        wanted = list(paths)
+        missing = [path for path in wanted if path not in self._at_hand]
+        entries = [(path, self._plain(path, self._listing[path])) for path in missing]
+        found = self.tree.read_entries(entries, max_bytes=_MAX_BYTES) if entries else {}
+        return {path: found[path] if path in found else self._at_hand[path] for path in wanted}
 
     def _plain(self, path: str, entry: Entry) -> Entry:
         if not entry.is_plain_file:
@@ -211,6 +215,9 @@ class Snapshot:
     @cached_property
     def state(self) -> RegistryState:
         """What a plan depends on."""
+        needed = (REGISTRY_FILE, PINS_PATH, *(name.reference_path for name in self.heads))
+        # In one process for all of them, not one for each of the three properties.
+        self._at_hand = self._read(path for path in needed if path in self._listing)
         return RegistryState(
             settings=self.settings,
             highest_run=max(self._numbers("run"), default=0),
