@@ -7,6 +7,7 @@ Runs the demo in a pseudo-terminal and keeps its second run, colours and all.
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import re
@@ -68,7 +69,7 @@ def main() -> None:
     first = next(number for number, line in enumerate(plain) if line.startswith(FROM))
     last = next(n for n, line in enumerate(plain) if n > first and line.startswith(UNTIL))
     kept = [line.split("\r")[-1] for line in lines[first:last]]
-    console = Console(record=True, width=WIDTH, file=open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+    console = Console(record=True, width=WIDTH, file=io.StringIO())
     console.print(Text.from_ansi("\n".join(kept).rstrip()))
     svg = console.export_svg(
         title="calreg run", theme=MONOKAI, code_format=FRAME, unique_id="calreg"

@@ -118,6 +118,20 @@ def test_doctor_names_the_damage(cli, published, git, damage):
     assert any(one["check"] == check and named in one["message"] for one in problems), problems
 
 
+def test_doctor_names_what_git_left_and_what_waits(cli, published, git):
+    """A git lock is a finding; a run that was never published is told, and is no damage."""
+    lost = git(published, "commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "Run 2: 1 head")
+    git(published, "update-ref", "refs/calreg/outbox/one", lost)
+    waiting = cli("doctor")
+    (published / ".git" / "refs" / "heads" / "main.lock").touch()
+    locked = cli("doctor")
+
+    assert waiting.code == 0
+    assert "was computed and never published" in waiting.out
+    assert locked.code == 1
+    assert "main.lock is there: a git command is running, or was killed" in locked.out
+
+
 def test_doctor_finishes_an_interrupted_command(cli, published, drifted):
     """After a kill in mid-commit `doctor` says so, and --fix puts it right."""
     words = ["run", str(drifted), "--head", "m/mood"]

@@ -35,6 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": WORDS | CORE,
     "cli": WORDS | CORE | SHELL | {"report", "demo"},
     "demo": WORDS | CORE | SHELL | {"cli"},
+    "__main__": {"cli"},
 }
 
 # Libraries and the only rooms that may know them.

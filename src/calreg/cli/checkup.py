@@ -132,6 +132,8 @@ def registry_checks(registry: Registry) -> Iterator[Checked]:
     repository = registry.repository
     yield from _branch(repository)
     yield from _pending(repository)
+    yield from _locks(repository)
+    yield from _waiting(registry)
     found = list(_documents(registry))
     yield from found
     if found:
@@ -174,6 +176,26 @@ def _pending(repository: Repository) -> Iterator[Checked]:
             f"a command was interrupted on its way to commit {pending.new[:12]}",
             "calreg doctor --fix finishes or forgets it, as any writing command does.",
             can_fix=True,
+        )
+
+
+def _locks(repository: Repository) -> Iterator[Checked]:
+    for lock in repository.locks():
+        yield Checked(
+            "problem",
+            "lock",
+            f"{lock} is there: a git command is running, or was killed",
+            "If no git command is running in this repository, delete it.",
+        )
+
+
+def _waiting(registry: Registry) -> Iterator[Checked]:
+    for item in registry.waiting():
+        yield Checked(
+            "note",
+            "waiting",
+            f"{item.commit[:12]} ({item.subject}) was computed and never published",
+            f"It is kept as {item.ref}. Run it again to publish it on what came meanwhile.",
         )
 
 

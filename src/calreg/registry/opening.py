@@ -6,7 +6,7 @@ git's objects. Writing goes through `publishing`, whatever is written.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import islice
 from pathlib import Path
@@ -142,11 +142,7 @@ class Registry:
         models = sorted(self.now.version_folders)
         chosen = [name for name in models if model is None or fnmatchcase(name, model)]
         if model is not None and not chosen:
-            raise InputError(
-                f"no model {model!r} in {self.name}",
-                hint=nearest(model, models),
-                code="no-such-model",
-            )
+            raise self._unknown("model", model, models)
         return list(islice(self.now.model_runs(chosen), limit))
 
     def history(
@@ -155,28 +151,32 @@ class Registry:
         """The newest history rows, one per head and run, the newest run first.
 
         Args:
-            model: A model's path or a pattern of it.
+            model: A model's path, the beginning of one up to a slash, or a pattern.
             head: A head's own or full name, or a pattern of either.
             limit: At most this many rows.
 
         Raises:
             InputError: No head of the registry matches.
         """
+        of_model = [name for name in self.now.heads if model is None or _is_of(name, model)]
         chosen = [
             name
-            for name in self.now.heads
-            if (model is None or fnmatchcase(name.model, model))
-            and (head is None or fnmatchcase(name.head, head) or fnmatchcase(name.full, head))
+            for name in of_model
+            if head is None or fnmatchcase(name.head, head) or fnmatchcase(name.full, head)
         ]
-        if not chosen and (model is not None or head is not None):
-            wanted = "/".join(part for part in (model, head) if part)
-            raise InputError(
-                f"no head {wanted!r} in {self.name}",
-                hint=nearest(wanted, [name.full for name in self.now.heads]),
-                code="no-such-head",
-            )
+        if model is not None and not of_model:
+            raise self._unknown("model", model, sorted(self.now.version_folders))
+        if head is not None and not chosen:
+            raise self._unknown("head", head, [name.full for name in of_model])
         parts = self.now.model_runs(sorted({name.model for name in chosen}))
         return list(islice(history_rows(parts, set(chosen)), limit))
+
+    def _unknown(self, what: str, wanted: str, known: Sequence[str]) -> InputError:
+        return InputError(
+            f"no {what} {wanted!r} in {self.name}",
+            hint=nearest(wanted, known),
+            code=f"no-such-{what}",
+        )
 
     def previous(self, head: HeadName) -> int:
         """The version that a plain roll-back goes to: the reference before the present one.
@@ -293,3 +293,8 @@ def _not_a_registry(place: Path) -> InputError:
         hint="Give its folder with --registry DIR, or make one: calreg init.",
         code="not-a-registry",
     )
+
+
+def _is_of(name: HeadName, model: str) -> bool:
+    """Whether a head is of a model, of one below it, or of one that the pattern matches."""
+    return f"{name.model}/".startswith(f"{model}/") or fnmatchcase(name.model, model)
