@@ -132,7 +132,7 @@ def drifts(pairs: Sequence[Pair]) -> list[HeadDrift]:
     return [found for start in starts for found in _block_drifts(pairs[start : start + _BLOCK])]
 
 
-_BLOCK = 128
+_BLOCK = 256
 """Heads computed together: enough to amortise numpy's calls, few enough for the caches."""
 
 
