@@ -126,11 +126,11 @@ def run_command(session: Session, /, **options: Any) -> None:
     """
     request = _Request(**options)
     request.mode.check()
-    config = config_of(session)
     moment = when(request.timestamp)
     prefer_fast_sort()
 
     def look() -> _Looked:
+        config = config_of(session)
         registry = open_registry(session, config, rules=request.rules())
         if not request.dry_run:
             require_development(config, command="run")
