@@ -47,7 +47,9 @@ def generate(path: Path, options: argparse.Namespace) -> None:
         )
         if options.order != "items":
             query += f" ORDER BY {ORDERS[options.order]}"
-    duckdb.connect().execute(f"COPY ({query}) TO '{path}' (FORMAT parquet)")
+    connection = duckdb.connect()
+    connection.execute("SET enable_progress_bar = false")
+    connection.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet)")
 
 
 def duckdb_query(path: Path, options: argparse.Namespace) -> str:
