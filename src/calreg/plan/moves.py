@@ -116,7 +116,9 @@ def plan_unpin(
         InputError: No reason, or one that cannot be written.
     """
     if name.full not in state.pins.heads:
-        raise RegistryError(f"{name} is not pinned", code="not-pinned")
+        raise RegistryError(
+            f"{name} is not pinned", hint="calreg show lists the pins.", code="not-pinned"
+        )
     return _plan(state, "unpin", name, None, pin=None, by=by, reason=reason, timestamp=timestamp)
 
 
@@ -162,7 +164,9 @@ def _until(text: str, *, now: str) -> str:
     written = timestamp_text(aware)
     # As times, not as text: one of them may lack the milliseconds.
     if not datetime.fromisoformat(now) < aware:
-        raise InputError(f"until {written} is over already, it is {now}", code="until")
+        raise InputError(
+            f"until {written} is over already, it is {now}", hint="Give a later date.", code="until"
+        )
     return written
 
 
