@@ -106,7 +106,10 @@ def read_scores(
         where = sources[0].where if len(files) == 1 else f"{len(files)} files"
         if reading.rows == 0:
             raise InputError(
-                "has no rows" if len(files) == 1 else "have no rows", where=where, code="empty"
+                "has no rows" if len(files) == 1 else "have no rows",
+                where=where,
+                hint="A header alone says nothing: look at what makes this table.",
+                code="empty",
             )
         counts, first = _rejects(connection, reading)
     refuse_too_many(reading.rows, counts, first, max_rate=max_reject_rate, where=where)

@@ -45,6 +45,7 @@ _FORMATS: Mapping[str, Format] = {
 }
 _ENDINGS = frozenset({*_FORMATS, ".gz"})
 _MAX_LISTED = 10_000
+_NO_SCORES = "Nothing was scored, or nothing was written: look at what makes this file."
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
 _DELIMITERS = ",;\t|"
 _SAMPLED_OBJECTS = 1000
@@ -230,7 +231,7 @@ def _csv_header(file: IO[str], name: str) -> tuple[str, dict[str, str]]:
     while first.count('"') % 2 and (more := file.readline(_MAX_HEADER)):
         first += more  # a name with a line break in it
     if not first.strip():
-        raise InputError("is empty", where=name, code="empty")
+        raise InputError("is empty", where=name, hint=_NO_SCORES, code="empty")
     delimiter = max(_DELIMITERS, key=first.count)
     columns = next(csv.reader(io.StringIO(first), delimiter=delimiter))
     return delimiter, _unique(columns, name)
@@ -253,7 +254,7 @@ def _json_keys(connection: Connection, file: IO[str], name: str) -> dict[str, st
     lines = islice(_numbered_lines(file), _SAMPLED_OBJECTS)
     numbered = dict(lines)
     if not numbered:
-        raise InputError("is empty", where=name, code="empty")
+        raise InputError("is empty", where=name, hint=_NO_SCORES, code="empty")
     _refuse_non_objects(connection, numbered, name)
     # Keys in order of appearance would make two files with the same keys two sources.
     return _unique(object_keys(connection, list(numbered.values())), name)
