@@ -205,7 +205,7 @@ def test_a_missing_parameter_is_named():
 def test_a_newer_minor_version_may_know_more():
     """Keys that a later 1.x adds are ignored; in our own version they are refused."""
     data = changed("/schema", "calreg/calibration/1.7")
-    data["labels"]["happy"]["direction"] = "higher"
+    data["labels"]["happy"]["flavour"] = "sweet"
 
     assert documents.load_calibration(as_bytes(data), where="x").labels["happy"].parameters == {
         "p5": 0.05,

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
+from calreg.documents.decision import Decision, Direction, Trial
 from calreg.documents.strict import Json, canonical_bytes, digest_of
 from calreg.names import HeadName
 
@@ -17,11 +18,13 @@ __all__ = [
     "CELLS",
     "METHOD_PARAMETERS",
     "METRICS",
+    "PROBABILITY_METHODS",
     "QUANTILES",
     "Calibration",
     "Distribution",
     "Histogram",
     "LabelCalibration",
+    "Parameter",
 ]
 
 METRICS = ("apd_p5", "apd_p95", "srd", "jsd", "median_drift", "iqr_drift")
@@ -41,8 +44,26 @@ QUANTILES = {
 CELLS = 100
 """Cells of a stored histogram, equally wide, underflow and overflow apart."""
 
-METHOD_PARAMETERS: Mapping[str, tuple[str, ...]] = {"minmax": ("p5", "p95")}
-"""What each method needs to be applied, by its name in a document."""
+Parameter: TypeAlias = float | str | tuple[float, ...]
+"""A number, a word such as the scale of the scores, or the knots of a curve."""
+
+METHOD_PARAMETERS: Mapping[str, tuple[str, ...]] = {
+    "minmax": ("p5", "p95"),
+    "threshold": (),
+    "temperature": ("temperature", "link", "scale"),
+    "platt": ("slope", "intercept"),
+    "beta": ("a", "b", "c", "scale"),
+    "isotonic": ("x", "y"),
+    "histogram": ("edges", "values"),
+}
+"""What each method needs to be applied, by its name in a document.
+
+`threshold` needs a decision only. A `scale` says whether raw scores are "logit" or
+"probability"; a `link` is "sigmoid" (labels apart) or "softmax" (all labels of the head).
+"""
+
+PROBABILITY_METHODS = ("temperature", "platt", "beta", "isotonic", "histogram")
+"""Methods whose output is the probability that an item is positive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +128,38 @@ _SUMMARY = ("min", "max", "mean", "std")
 
 @dataclass(frozen=True, slots=True)
 class LabelCalibration:
-    """How to read one label's raw scores: a method, its parameters, and the evidence."""
+    """How to read one label's raw scores: a method, its parameters, and the evidence.
+
+    `decision` says when the label fires, `direction` whether high or low scores speak for
+    it; both are None for what is only rescaled. `calibration` is the trial on the items the
+    numbers were chosen on, `holdout` the one on items kept apart.
+    """
 
     method: str
-    parameters: Mapping[str, float]
+    parameters: Mapping[str, Parameter]
     distribution: Distribution
+    direction: Direction | None = None
+    decision: Decision | None = None
+    calibration: Trial | None = None
+    holdout: Trial | None = None
+
+    @property
+    def bounds(self) -> tuple[float | None, float | None]:
+        """The 5th and 95th percentile of the raw scores; None where they are not known."""
+        low, high = self.parameters.get("p5"), self.parameters.get("p95")
+        if isinstance(low, float) and isinstance(high, float):
+            return low, high
+        known = self.distribution.quantiles
+        return (None, None) if known is None else (known["p5"], known["p95"])
 
     def to_json(self) -> Json:
         evidence = self.distribution
         data: Json = {"method": self.method, "samples": evidence.samples}
-        data.update(self.parameters)
+        data.update({key: _plain(value) for key, value in self.parameters.items()})
+        if self.direction is not None:
+            data["direction"] = self.direction
+        if self.decision is not None:
+            data.update(self.decision.to_json())
         data.update(
             {key: getattr(evidence, key) for key in _SUMMARY if getattr(evidence, key) is not None}
         )
@@ -124,6 +167,8 @@ class LabelCalibration:
             data["quantiles"] = dict(evidence.quantiles)
         if evidence.histogram is not None:
             data["histogram"] = evidence.histogram.to_json()
+        trials = {"calibration": self.calibration, "holdout": self.holdout}
+        data.update({key: trial.to_json() for key, trial in trials.items() if trial is not None})
         return data
 
     @classmethod
@@ -132,14 +177,32 @@ class LabelCalibration:
         histogram = data.get("histogram")
         return cls(
             method=data["method"],
-            parameters={key: float(data[key]) for key in METHOD_PARAMETERS[data["method"]]},
+            parameters={key: _parameter(data[key]) for key in METHOD_PARAMETERS[data["method"]]},
             distribution=Distribution(
                 samples=data["samples"],
                 **{key: _float_or_none(data.get(key)) for key in _SUMMARY},
                 quantiles=quantiles and {key: float(quantiles[key]) for key in QUANTILES},
                 histogram=histogram and Histogram.from_json(histogram),
             ),
+            direction=data.get("direction"),
+            decision=Decision.from_json(data) if "threshold" in data else None,
+            calibration=_trial(data.get("calibration")),
+            holdout=_trial(data.get("holdout")),
         )
+
+
+def _plain(value: Parameter) -> float | str | list[float]:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _parameter(value: Any) -> Parameter:
+    if isinstance(value, str):
+        return value
+    return tuple(map(float, value)) if isinstance(value, list) else float(value)
+
+
+def _trial(data: Mapping[str, Any] | None) -> Trial | None:
+    return None if data is None else Trial.from_json(data)
 
 
 def _float_or_none(value: float | None) -> float | None:

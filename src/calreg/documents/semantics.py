@@ -13,7 +13,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
-from calreg.documents.calibration import METRICS, QUANTILES
+from calreg.documents.calibration import METHOD_PARAMETERS, METRICS, QUANTILES
 from calreg.documents.schemas import Kind
 from calreg.errors import InputError
 from calreg.names import HeadName, case_collision, check_label
@@ -46,12 +46,16 @@ def _calibration(data: Mapping[str, Any]) -> Iterator[Problem]:
         pointer = f"/labels/{_escaped(label)}"
         yield from _name(pointer, partial(check_label, label))
         yield from ((f"{pointer}{inner}", problem) for inner, problem in _label(numbers))
+    yield from _shared_softmax(data["labels"])
 
 
 def _label(numbers: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _finite(numbers)
-    if numbers["method"] == "minmax" and not numbers["p5"] < numbers["p95"]:
-        yield "/p5", f"p5 {numbers['p5']} is not below p95 {numbers['p95']}"
+    yield from _method(numbers)
+    yield from _decision(numbers)
+    for name in ("calibration", "holdout"):
+        if (trial := numbers.get(name)) is not None:
+            yield from ((f"/{name}{inner}", problem) for inner, problem in _trial(trial))
     quantiles = numbers.get("quantiles")
     if quantiles is not None:
         yield from _quantiles(numbers, quantiles)
@@ -69,6 +73,92 @@ def _finite(numbers: Mapping[str, Any]) -> Iterator[Problem]:
     for pointer, value in places.items():
         if isinstance(value, float) and not math.isfinite(value):
             yield pointer, f"{value} is not a finite number"
+
+
+def _method(numbers: Mapping[str, Any]) -> Iterator[Problem]:
+    """The parameters are those of the method, and can be applied."""
+    method = numbers["method"]
+    foreign = _PARAMETERS - set(METHOD_PARAMETERS[method])
+    if method == "minmax":
+        foreign |= _OF_TUNED
+        if not numbers["p5"] < numbers["p95"]:
+            yield "/p5", f"p5 {numbers['p5']} is not below p95 {numbers['p95']}"
+    for key in sorted(foreign & numbers.keys()):
+        yield f"/{key}", f"is no part of method {method!r}"
+    if method == "isotonic":
+        yield from _curve(numbers, "x", "y", same=0)
+        falls = numbers["direction"] == "lower"
+        rising = numbers["y"][::-1] if falls else numbers["y"]
+        yield from _ascending("/y", rising, strictly=False)
+    if method == "histogram":
+        yield from _curve(numbers, "edges", "values", same=1)
+
+
+_PARAMETERS = frozenset(key for keys in METHOD_PARAMETERS.values() for key in keys)
+_DECISION = frozenset({"threshold", "comparator", "objective", "status", "average"})
+_OF_TUNED = _DECISION | {"score_threshold", "guarantee", "direction", "calibration", "holdout"}
+
+
+def _curve(numbers: Mapping[str, Any], x: str, y: str, *, same: int) -> Iterator[Problem]:
+    if len(numbers[y]) != len(numbers[x]) + same:
+        yield f"/{y}", f"{len(numbers[y])} numbers for {len(numbers[x])} of {x}"
+    yield from _ascending(f"/{x}", numbers[x], strictly=True)
+    for place, value in enumerate(numbers[y]):
+        if not 0.0 <= value <= 1.0:
+            yield f"/{y}/{place}", f"{value} is not between 0 and 1"
+
+
+def _ascending(pointer: str, values: list[float], *, strictly: bool) -> Iterator[Problem]:
+    for place, (lower, higher) in enumerate(pairwise(values), start=1):
+        if not (lower < higher or (not strictly and lower == higher)):
+            yield f"{pointer}/{place}", f"{higher} does not follow {lower}"
+
+
+def _decision(numbers: Mapping[str, Any]) -> Iterator[Problem]:
+    """Where there is one, it is whole, and its parts say the same."""
+    present = _DECISION & numbers.keys()
+    if not present:
+        yield from (
+            (f"/{key}", "is there without a threshold")
+            for key in sorted({"score_threshold", "guarantee"} & numbers.keys())
+        )
+        return
+    if missing := sorted(_DECISION - present):
+        yield "", f"has a decision without {', '.join(missing)}"
+        return
+    fires = numbers["status"] in {"ok", "fires_always"}
+    if fires != (numbers["threshold"] is not None):
+        yield "/threshold", f"{numbers['threshold']} contradicts status {numbers['status']!r}"
+    if numbers["threshold"] is None and "score_threshold" in numbers:
+        yield "/score_threshold", "is there although the label never fires"
+    is_raw = numbers["method"] == "threshold"
+    falls = is_raw and numbers.get("direction") == "lower"
+    if numbers["comparator"] != ("<=" if falls else ">="):
+        yield "/comparator", f"{numbers['comparator']} contradicts direction and method"
+    if is_raw and "score_threshold" in numbers:
+        yield "/score_threshold", "is the threshold itself for method 'threshold'"
+
+
+def _trial(trial: Mapping[str, Any]) -> Iterator[Problem]:
+    counts = {"tp", "fp", "fn", "tn"} & trial.keys()
+    if counts and len(counts) < 4:
+        yield "", f"has only {', '.join(sorted(counts))} of the four counts"
+    elif counts:
+        if trial["tp"] + trial["fn"] != trial["positives"]:
+            yield "/positives", f"{trial['positives']} is not tp + fn"
+        if trial["fp"] + trial["tn"] != trial["negatives"]:
+            yield "/negatives", f"{trial['negatives']} is not fp + tn"
+
+
+def _shared_softmax(labels: Mapping[str, Any]) -> Iterator[Problem]:
+    """Labels of one softmax have one temperature, one scale, and are the whole head."""
+    shared = {label: found for label, found in labels.items() if found.get("link") == "softmax"}
+    if not shared:
+        return
+    if len(labels) < 2 or len(shared) < len(labels):
+        yield "/labels", "softmax needs two labels or more, and all of the head's"
+    if len({(found["temperature"], found["scale"]) for found in shared.values()}) > 1:
+        yield "/labels", "labels of one softmax differ in temperature or scale"
 
 
 def _quantiles(numbers: Mapping[str, Any], quantiles: Mapping[str, Any]) -> Iterator[Problem]:

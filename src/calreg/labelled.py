@@ -1,0 +1,91 @@
+"""Scores with truth, as arrays: what is tuned on, and what is judged on.
+
+Values only. A label's scores need not cover all rows of the table: those that were
+rejected are gone, and `rows` says which are left. Nothing here reads a table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Floats", "LabelledColumn", "LabelledScores", "Texts", "Truth"]
+
+Floats: TypeAlias = NDArray[np.floating[Any]]
+Truth: TypeAlias = NDArray[np.bool_]
+Texts: TypeAlias = NDArray[np.object_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledColumn:
+    """One label's accepted scores.
+
+    Args:
+        scores: float32 or float64, shape (n,), finite.
+        truth: bool, shape (n,).
+        rows: intp, shape (n,), ascending: the row of the table that each came from.
+    """
+
+    scores: Floats
+    truth: Truth
+    rows: NDArray[np.intp]
+
+    @property
+    def positives(self) -> int:
+        """How many scores have truth 1."""
+        return int(np.count_nonzero(self.truth))
+
+    @property
+    def negatives(self) -> int:
+        """How many scores have truth 0."""
+        return self.truth.size - self.positives
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledScores:
+    """A table of scores with truth.
+
+    Args:
+        labels: By name, in the order of the table.
+        is_logit: The scores are logits, as their columns say; else plain scores.
+        rows: Rows of the table (long tables: distinct items).
+        items: What each row is called, text, shape (rows,); None where nothing says.
+        keys: Further columns that were asked for (`text_key`, a group), text, each of shape
+            (rows,); an empty text is "not known".
+        files: Names of the files.
+        rejected: Cells that were not accepted, by reason.
+        first_rejects: Where the first of them stand, in words.
+    """
+
+    labels: Mapping[str, LabelledColumn]
+    is_logit: bool
+    rows: int
+    items: Texts | None = None
+    keys: Mapping[str, Texts] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    first_rejects: tuple[str, ...] = ()
+
+    def digest(self, label: str) -> str:
+        """sha256 that names the items of one label and their truth, in any order.
+
+        Where items have no names, it is made of scores and truth.
+        """
+        column = self.labels[label]
+        sha = hashlib.sha256()
+        if self.items is None:
+            for part in (column.scores[~column.truth], column.scores[column.truth]):
+                ordered = np.sort(part.astype("<f8")) + 0.0
+                sha.update(len(ordered).to_bytes(8, "little"))
+                sha.update(ordered.data)
+            return sha.hexdigest()
+        named = zip(self.items[column.rows].tolist(), column.truth.tolist(), strict=True)
+        for item, truth in sorted(named):
+            text = item.encode("utf-8", "surrogatepass")
+            sha.update(len(text).to_bytes(8, "little") + text + bytes([truth]))
+        return sha.hexdigest()
