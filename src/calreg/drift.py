@@ -3,20 +3,23 @@
 Both sides come from what documents store; scores are not needed. Each label is judged on
 its own and the worst decides. Nothing here promotes or writes: a verdict is a value.
 
+Labels that decide are compared by their decision as well (`calreg.decisions`), after and
+apart from the arrays, so that heads that only rescale pay nothing for it.
+
 To add a metric: its name in `METRICS`, a row in `measure` and one in `noise.noise_of`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import compress, starmap
 from math import floor
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from calreg.decisions import DECISION_FAILURES, DecisionShift, decision_shift, shift_limit
 from calreg.documents.calibration import METRICS, LabelCalibration
 from calreg.errors import InputError
 from calreg.noise import noise_of, variance_factor
@@ -46,11 +49,15 @@ LABELS_CHANGED = "labels"
 
 @dataclass(frozen=True, slots=True)
 class LabelDrift:
-    """One label's metrics, their noise, and which metrics failed, in METRICS order."""
+    """One label's metrics, their noise, and what failed: METRICS, then DECISION_FAILURES.
+
+    `decision` is None where neither side decides and both have one method.
+    """
 
     metrics: Metrics
     noise: Metrics
     failed_metrics: tuple[str, ...]
+    decision: DecisionShift | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +69,18 @@ class HeadDrift:
             None worse than a passing number.
         noise: Per metric that of the same label, as the worst of all labels: of a head with
             one label the label's own, of a head with more of them larger.
-        failed_metrics: Those that failed for some label, in METRICS order, then "labels"
-            if the set of labels changed.
-        is_stable: Whether every metric of every label is strictly below its threshold.
+        failed_metrics: Those that failed for some label, in METRICS order, then
+            "threshold_shift" and "method" if a label decides otherwise or is read otherwise,
+            then "labels" if the set of labels changed.
+        is_stable: Whether every metric of every label is strictly below its threshold, and
+            every label decides as before.
         verdict: What `is_stable` says, or that it could not be told.
-        evidence: Whether a failed metric exceeds its noise.
-        label: The label that decided: the largest metric relative to its threshold.
+        evidence: Whether a failed metric exceeds its noise. What a person or a rule changed
+            (labels, method, objective, a threshold that came or went) is no chance: "drift".
+            How far a threshold moves by sampling alone is not known: a head that fails by
+            the size of a shift is unstable, with evidence "none" unless something else has.
+        label: The label that decided: the largest metric, or shift of a threshold, relative
+            to its limit; a changed decision goes before all of them.
         labels: Every new label's own drift.
         items_needed: About how many items would tell, when the evidence is noise; two digits.
         assumption: What the noise really assumes of the two samples.
@@ -86,6 +99,7 @@ class HeadDrift:
     items_needed: int | None
     assumption: Assumption
     reference_too_small: bool
+    decision: DecisionShift | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +109,8 @@ class Pair:
     Args:
         new: The new version's labels; at least one.
         reference: The labels of the version the reference holds; None on a first run.
-        thresholds: A limit for each of METRICS.
+        thresholds: A limit for each of METRICS, and for `threshold_shift` if that is not to
+            be DEFAULT_THRESHOLD_SHIFT.
         assume: "grown" if new's items include the reference's.
     """
 
@@ -140,7 +155,7 @@ def _block_drifts(pairs: Sequence[Pair]) -> list[HeadDrift]:
     shared = [_shared_labels(pair) for pair in pairs]
     rows = [(pair, label) for pair, labels in zip(pairs, shared, strict=True) for label in labels]
     judged, grown = _judge(rows, [len(labels) for labels in shared], pairs)
-    numbers = iter(judged)
+    numbers = iter(_with_decisions(rows, judged))
     return [
         _head(pair, {label: next(numbers) for label in labels}, is_grown=is_grown)
         for pair, labels, is_grown in zip(pairs, shared, grown, strict=True)
@@ -171,6 +186,7 @@ class _Judged(NamedTuple):
     has_failed_number: bool
     factor: float
     reference_factor: float
+    decision_rank: float = 0.0
 
 
 def _judge(
@@ -187,7 +203,6 @@ def _judge(
     limits = np.repeat(thresholds, sizes, axis=0).T
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # NaN is an answer here
         metrics = measure(new, reference)
-        metrics[:3, _is_other_method(rows)] = np.nan  # their p5 and p95 mean other things
         family = np.repeat(np.array(sizes, dtype=np.int64), sizes)
         noise, worst = (
             np.where(np.isfinite(metrics), each, np.nan)
@@ -230,10 +245,6 @@ def _label_drift(
 
 def _named(values: Iterable[float | None]) -> Metrics:
     return dict(zip(METRICS, values, strict=True))
-
-
-def _is_other_method(rows: Sequence[tuple[Pair, str]]) -> NDArray[np.bool_]:
-    return np.array([pair.new[k].method != (pair.reference or {})[k].method for pair, k in rows])
 
 
 def _plain(values: Floats) -> list[list[float | None]]:
@@ -318,6 +329,41 @@ def _ranks(metrics: Floats, thresholds: Floats) -> Floats:
     return np.where(metrics < thresholds, passing, failing)
 
 
+# --- decisions ----------------------------------------------------------------------------
+
+
+def _with_decisions(rows: Sequence[tuple[Pair, str]], judged: list[_Judged]) -> list[_Judged]:
+    """The same, with what is to say of the labels that do more than rescale."""
+    for place, (pair, label) in enumerate(rows):
+        new, reference = pair.new[label], (pair.reference or {})[label]
+        if new.method == reference.method == "minmax":
+            continue
+        shift = decision_shift(new, reference)
+        if shift.changes or new.decision is not None:
+            judged[place] = _with_decision(judged[place], shift, shift_limit(pair.thresholds))
+    return judged
+
+
+def _with_decision(row: _Judged, shift: DecisionShift, limit: float) -> _Judged:
+    failed = (*row.drift.failed_metrics, *shift.failures(limit))
+    return row._replace(
+        drift=replace(row.drift, failed_metrics=failed, decision=shift),
+        worst_rank=max(row.worst_rank, shift.rank(limit)),
+        decision_rank=shift.rank(limit),
+        is_beyond_noise=row.is_beyond_noise or bool(shift.changes),
+        # A threshold's noise is not known: no number of items would explain the shift.
+        is_unexplained=row.is_unexplained or bool(shift.failures(limit)),
+    )
+
+
+def _worst_decision(rows: Iterable[_Judged]) -> DecisionShift | None:
+    """That of the label whose decision moved most; of equals the first by name."""
+    deciding = [row for row in rows if row.drift.decision is not None]
+    if not deciding:
+        return None
+    return max(deciding, key=lambda row: row.decision_rank).drift.decision
+
+
 # --- verdicts -----------------------------------------------------------------------------
 
 _NULLS: Metrics = dict.fromkeys(METRICS)
@@ -343,6 +389,7 @@ def _head(pair: Pair, judged: Mapping[str, _Judged], *, is_grown: bool) -> HeadD
         items_needed=needed.items,
         assumption="grown" if is_grown else "independent",
         reference_too_small=needed.is_reference_too_small,
+        decision=_worst_decision(judged.values()),
     )
 
 
@@ -357,6 +404,7 @@ def _failed(pair: Pair, judged: Mapping[str, _Judged], *, is_changed: bool) -> t
         return ()
     some = {name for row in judged.values() for name in row.drift.failed_metrics}
     failed = tuple(name for name in METRICS if name in some or not judged)
+    failed += tuple(name for name in DECISION_FAILURES if name in some)
     return (*failed, LABELS_CHANGED) if is_changed else failed
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import signal
 
-__all__ = ["STEPS", "VARIABLE", "reach"]
+__all__ = ["COLLECT_STEPS", "STEPS", "VARIABLE", "reach"]
 
 VARIABLE = "CALREG_FAILPOINT"
 
@@ -27,6 +27,17 @@ STEPS = (
     "index-locked",
     "settled",
 )
+
+COLLECT_STEPS = (
+    "header-written",
+    "records-torn",
+    "records-written",
+    "records-synced",
+    "table-written",
+    "table-moved",
+    "completed",
+)
+"""The steps of `calreg collect`, which changes no repository."""
 
 
 def reach(step: str) -> None:

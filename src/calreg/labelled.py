@@ -71,6 +71,15 @@ class LabelledScores:
     rejected: Mapping[str, int] = field(default_factory=dict)
     first_rejects: tuple[str, ...] = ()
 
+    def content_digest(self) -> str:
+        """sha256 of every label's scores with their truth, in any order of rows."""
+        sha = hashlib.sha256()
+        for label, column in sorted(self.labels.items()):
+            text = label.encode("utf-8", "surrogatepass")
+            sha.update(len(text).to_bytes(8, "little") + text)
+            _add_sorted(sha, column)
+        return sha.hexdigest()
+
     def digest(self, label: str) -> str:
         """sha256 that names the items of one label and their truth, in any order.
 
@@ -79,13 +88,18 @@ class LabelledScores:
         column = self.labels[label]
         sha = hashlib.sha256()
         if self.items is None:
-            for part in (column.scores[~column.truth], column.scores[column.truth]):
-                ordered = np.sort(part.astype("<f8")) + 0.0
-                sha.update(len(ordered).to_bytes(8, "little"))
-                sha.update(ordered.data)
+            _add_sorted(sha, column)
             return sha.hexdigest()
         named = zip(self.items[column.rows].tolist(), column.truth.tolist(), strict=True)
         for item, truth in sorted(named):
             text = item.encode("utf-8", "surrogatepass")
             sha.update(len(text).to_bytes(8, "little") + text + bytes([truth]))
         return sha.hexdigest()
+
+
+def _add_sorted(sha: hashlib._Hash, column: LabelledColumn) -> None:
+    """Negatives, then positives, each ascending, so that order and ties make no difference."""
+    for part in (column.scores[~column.truth], column.scores[column.truth]):
+        ordered = np.sort(part.astype("<f8")) + 0.0
+        sha.update(len(ordered).to_bytes(8, "little"))
+        sha.update(ordered.data)

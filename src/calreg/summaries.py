@@ -38,7 +38,7 @@ class Summaries:
 
     Args:
         samples: float64, shape (n_labels,): how many scores each label has.
-        bounds: float64, shape (n_labels, 2): the parameters p5 and p95 of the method.
+        bounds: float64, shape (n_labels, 2): p5 and p95 of the raw scores.
         quantiles: float64, shape (n_labels, 7), in the order of `QUANTILES`.
         extremes: float64, shape (n_labels, 2): the least and the greatest score.
         grid: float64, shape (n_labels, 2): `lo` and `hi` of the histogram.
@@ -91,7 +91,7 @@ def _row(label: LabelCalibration) -> tuple[tuple[float | None, ...], bytes]:
     kept = label.distribution
     histogram = kept.histogram
     quantiles = _NO_QUANTILES if kept.quantiles is None else _QUANTILES_OF(kept.quantiles)
-    p5, p95 = label.parameters.get("p5"), label.parameters.get("p95")
+    p5, p95 = label.bounds
     if histogram is None or len(histogram.counts) != CELLS:
         return (kept.samples, p5, p95, kept.min, kept.max, None, None, *quantiles), _NO_COUNTS
     numbers = (kept.samples, p5, p95, kept.min, kept.max, histogram.lo, histogram.hi, *quantiles)

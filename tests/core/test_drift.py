@@ -165,14 +165,15 @@ def test_other_grid_has_no_divergence():
     assert found.noise["jsd"] is None
 
 
-def test_other_method_compares_no_parameters():
-    """Between two methods p5 and p95 mean other things; the raw scores still compare."""
+def test_other_method_fails_by_name():
+    """Between two methods raw scores compare as ever; the head fails as `method`."""
     kept = label(beta(500))
 
     found = drift(kept, replace(kept, method="another"))
 
-    assert found.failed_metrics == ("apd_p5", "apd_p95", "srd")
-    assert found.metrics["jsd"] == 0.0
+    assert found.failed_metrics == ("method",)
+    assert found.metrics == dict.fromkeys(METRICS, 0.0)
+    assert (found.verdict, found.evidence) == ("unstable", "drift")
 
 
 def test_scores_outside_the_grid_count():

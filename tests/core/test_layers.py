@@ -11,23 +11,40 @@ import calreg
 
 SOURCE = Path(calreg.__file__).parent
 
-WORDS = {"errors", "names", "documents"}
-CORE = {"calibrate", "drift", "noise", "summaries", "plan", "formats"}
-SHELL = {"scores", "git", "registry", "client", "config", "failpoints"}
+WORDS = {"errors", "names", "documents", "methods"}
+CORE = {
+    "calibrate",
+    "decisions",
+    "drift",
+    "evaluate",
+    "formats",
+    "labelled",
+    "noise",
+    "plan",
+    "summaries",
+    "tuning",
+}
+SHELL = {"scores", "collect", "git", "registry", "client", "config", "failpoints"}
 
 # Each room and the rooms below it that it may import.
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "names": {"errors"},
     "documents": {"errors", "names"},
+    "methods": {"errors", "documents"},
     "failpoints": set(),
-    "calibrate": WORDS,
+    "labelled": WORDS,
+    "calibrate": WORDS | {"labelled"},
+    "evaluate": WORDS | {"labelled", "calibrate"},
+    "tuning": WORDS | {"labelled", "calibrate", "evaluate"},
     "summaries": WORDS,
     "noise": WORDS | {"summaries"},
-    "drift": WORDS | {"summaries", "noise"},
-    "plan": WORDS | {"drift"},
+    "decisions": WORDS,
+    "drift": WORDS | {"summaries", "noise", "decisions"},
+    "plan": WORDS | {"drift", "decisions"},
     "formats": WORDS,
-    "scores": WORDS | {"calibrate"},
+    "scores": WORDS | {"calibrate", "labelled"},
+    "collect": WORDS | {"scores", "failpoints"},
     "git": WORDS | {"failpoints"},
     "registry": WORDS | {"plan", "drift", "git", "failpoints"},
     "client": WORDS | {"git", "failpoints"},
@@ -49,7 +66,8 @@ ONLY_IN = {
     "jsonschema": {"documents"},
     "referencing": {"documents"},
     "yaml": {"documents"},
-    "json": {"documents", "cli", "scores"},  # JSONL tables are read in scores
+    # JSONL tables are read in scores, lines of records are written in collect.
+    "json": {"documents", "cli", "scores", "collect"},
 }
 
 # Rooms of pure functions: no file, clock, chance, process or socket.

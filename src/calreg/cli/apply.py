@@ -1,4 +1,4 @@
-"""`apply`: a table of raw scores in, the same table with calibrated ones out."""
+"""`apply`: a table of raw scores in, the same table with what calibrations make of them out."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from calreg.documents import Calibration
 
 __all__ = ["apply_command"]
+
+_SHOWN = 10
 
 
 @click.command("apply")
@@ -54,7 +56,14 @@ __all__ = ["apply_command"]
 @json_option
 @pass_session
 def apply_command(session: Session, /, *, as_json: bool, **options: Any) -> None:
-    """Write SCORES again with a calibrated score beside every raw one."""
+    """Write SCORES again, with what its calibration makes of every score beside it.
+
+    New columns of a table with a column per label: calibrated_<label>, rescaled to 0 to 1; for
+    labels with a probability p_<label>; for labels with a threshold fires_<label>, true or
+    false. Where columns are called <model>/<head>:<label>: calibrated:<column>, p:<column>,
+    fires:<column>. Of a table with a row per item and label: calibrated, p, fires. Only those
+    are written that a calibration says something for; unreadable scores leave them empty.
+    """
     from calreg.scores import ScoreTable, apply_scores
 
     calibrations = _calibrations(session, options["installed"], options["versions"])
@@ -74,7 +83,8 @@ def apply_command(session: Session, /, *, as_json: bool, **options: Any) -> None
         )
     if as_json:
         keys = ("rows", "calibrated", "unreadable", "raw")
-        print_json({"out": str(counts.out), **{key: getattr(counts, key) for key in keys}})
+        found = {key: getattr(counts, key) for key in keys}
+        print_json({"out": str(counts.out), **found, "fired": dict(counts.fired)})
         return
     parts = [
         f"{counts.rows:,} rows",
@@ -82,7 +92,20 @@ def apply_command(session: Session, /, *, as_json: bool, **options: Any) -> None
         f"{counts.unreadable:,} unreadable, left empty" if counts.unreadable else "",
         f"{counts.raw:,} raw, without a calibration" if counts.raw else "",
     ]
-    say([f"{counts.out}  {signs().joined(parts)}"])
+    lines = [f"{counts.out}  {signs().joined(parts)}"]
+    if counts.fired:
+        lines.append(f"fires: {', '.join(_fired(counts.fired))}")
+    say(lines)
+
+
+def _fired(counts: Mapping[str, int]) -> list[str]:
+    """How often each label fires; the most frequent first, the rest as a number."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    is_one_head = len({key.partition(":")[0] for key in counts}) == 1
+    names = {key: key.partition(":")[2] if is_one_head else key for key, _ in ordered}
+    shown = [f"{names[key]} {count:,}" for key, count in ordered[:_SHOWN]]
+    more = len(ordered) - _SHOWN
+    return shown + [f"and {more} more labels"] * (more > 0)
 
 
 def _head(text: str | None) -> HeadName | None:

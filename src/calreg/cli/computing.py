@@ -6,7 +6,7 @@ counted. It opens nothing and writes nothing itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from calreg.errors import InputError
@@ -22,6 +22,7 @@ __all__ = ["GridOf", "computed_of", "grid_of", "inputs_of"]
 GridOf = Callable[[HeadName, str], tuple[float, float] | None]
 
 _SHOWN = 3
+_TUNE = "calreg tune"
 
 
 def grid_of(state: RegistryState) -> GridOf:
@@ -56,8 +57,11 @@ def inputs_of(scores: Scores) -> RunInputs:
     )
 
 
-def computed_of(scores: Scores, settings: RegistrySettings) -> Computed:
+def computed_of(scores: Scores, state: RegistryState) -> Computed:
     """The heads that can be calibrated, and why the others cannot.
+
+    A head whose reference was tuned is among the others: scores without truth say nothing
+    about its thresholds, and a run that lacks them would take them from production.
 
     Raises:
         InputError: None can.
@@ -68,7 +72,7 @@ def computed_of(scores: Scores, settings: RegistrySettings) -> Computed:
     excluded = {
         name.full: problem
         for name, head in scores.heads.items()
-        if (problem := _problem(head, settings)) is not None
+        if (problem := _tuned(name, state) or _problem(head, state.settings)) is not None
     }
     kept = {name: head for name, head in scores.heads.items() if name.full not in excluded}
     if not kept:
@@ -86,6 +90,18 @@ def computed_of(scores: Scores, settings: RegistrySettings) -> Computed:
     )
 
 
+def _tuned(name: HeadName, state: RegistryState) -> str | None:
+    """Why a head is no matter of scores alone: what its reference holds."""
+    reference = state.references.get(name)
+    labels = reference.calibration.labels.values() if reference is not None else ()
+    tuned = [label for label in labels if label.method != "minmax"]
+    if not tuned:
+        return None
+    if any(label.decision is not None for label in tuned):
+        return f"its reference holds thresholds; {_TUNE} makes new ones"
+    return f"its reference holds probability maps; {_TUNE} makes new ones"
+
+
 def _problem(head: HeadScores, settings: RegistrySettings) -> str | None:
     """Why a head is left out: the first of its labels that cannot be calibrated."""
     from calreg.calibrate import label_problem
@@ -101,11 +117,17 @@ def _problem(head: HeadScores, settings: RegistrySettings) -> str | None:
 def _none_left(excluded: dict[str, str]) -> InputError:
     shown = [f"{head}, {reason}" for head, reason in sorted(excluded.items())[:_SHOWN]]
     more = f"; and {len(excluded) - _SHOWN} more" if len(excluded) > _SHOWN else ""
-    few = any("are needed" in reason for reason in excluded.values())
     return InputError(
         f"no head can be calibrated: {'; '.join(shown)}{more}",
-        hint="Score more items, or lower --min-samples knowingly."
-        if few
-        else "A head whose scores are all alike says nothing: look at how they were made.",
+        hint=_hint(excluded),
         code="no-head-left",
     )
+
+
+def _hint(excluded: Mapping[str, str]) -> str:
+    tuned = sorted(head for head, reason in excluded.items() if _TUNE in reason)
+    if tuned:
+        return f"calreg tune LABELLED --head {tuned[0]} --commit, with scores whose truth is known."
+    if any("are needed" in reason for reason in excluded.values()):
+        return "Score more items, or lower --min-samples knowingly."
+    return "A head whose scores are all alike says nothing: look at how they were made."

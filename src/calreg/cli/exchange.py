@@ -26,8 +26,21 @@ if TYPE_CHECKING:
 
 __all__ = ["export_command", "import_command"]
 
-_FORMATS = ("nomarr-sidecar", "nomarr-bundle", "nomarr-state")
+_NOMARR = ("nomarr-sidecar", "nomarr-bundle", "nomarr-state")
+_FASTTEXT, _HALLUCINATION = "fasttext-thresholds", "hallucination-thresholds"
+_FORMATS = (*_NOMARR, _FASTTEXT, _HALLUCINATION)
 _MAX_NOTES = 5
+_MAX_CAUTIONS = 20
+_MAX_KIND = 50  # as schemas/run.schema.json says
+
+# Options of `export` that only some formats know: anywhere else they would say nothing.
+_ONLY_FOR: dict[str, tuple[str, ...]] = {
+    "--head-type": _NOMARR,
+    "--library-size": _NOMARR,
+    "--plain-names": (*_NOMARR, _FASTTEXT),
+    "--flat": (_FASTTEXT,),
+    "--never": (_FASTTEXT, _HALLUCINATION),
+}
 
 
 @click.command("export")
@@ -41,8 +54,8 @@ _MAX_NOTES = 5
     "head_types",
     multiple=True,
     metavar="[PATTERN=]TYPE",
-    help="The folder below heads/, for all heads (default: softmax) or those whose full name "
-    "matches PATTERN ('essentia/*_regression=identity'). Repeatable; the last match wins.",
+    help="nomarr: the folder below heads/, for all heads (default: softmax) or those whose full "
+    "name matches PATTERN ('essentia/*_regression=identity'). Repeatable; the last match wins.",
 )
 @click.option(
     "--file-base",
@@ -53,9 +66,21 @@ _MAX_NOTES = 5
     "name (essentia/musicnn/mood-happy=mood_happy-msd-musicnn-1). Repeatable.",
 )
 @click.option(
-    "--library-size", type=click.IntRange(0), help="Items in the library; else the samples."
+    "--library-size",
+    type=click.IntRange(0),
+    help="nomarr: items in the library; else the samples.",
 )
 @click.option("--plain-names", is_flag=True, help="File names without the version.")
+@click.option(
+    "--flat", is_flag=True, help="fasttext-thresholds: {label: threshold} and nothing else."
+)
+@click.option(
+    "--never",
+    type=float,
+    metavar="NUMBER",
+    help="The threshold to write for a label that never fires, where a format has no null: "
+    "above every score (2, not 1.0: real scores reach 1.00001). Else such labels are refused.",
+)
 @click.option("--force", is_flag=True, help="Replace files that are there and differ.")
 @json_option
 @pass_session
@@ -65,10 +90,16 @@ def export_command(
     """Write references below DIR (a folder of models) as another system reads them.
 
     Without HEAD, all heads; HEAD@v3 takes that version.
+
+    The nomarr formats hold heads that are rescaled (minmax); fasttext-thresholds a raw score
+    per label from which on it fires; hallucination-thresholds the one raw score up to which a
+    head's only label fires.
     """
     from calreg.formats import Options, write
     from calreg.report.numbers import plural
 
+    fmt = options["fmt"]
+    _check_options(fmt, options)
     registry = open_registry(session)
     chosen = _chosen(registry, heads)
     names = [calibration.name for calibration in chosen]
@@ -79,15 +110,55 @@ def export_command(
         versioned=not options["plain_names"],
         library_size=options["library_size"],
         min_samples_of={name.full: settings.for_head(name).min_samples for name in names},
+        flat=options["flat"],
+        never=options["never"],
+        times=_times(registry, chosen, fmt),
     )
-    files = write(chosen, options["fmt"], how)
+    files = write(chosen, fmt, how)
     written = _write(folder, files, replace=options["force"])
     if as_json:
-        print_json({"folder": str(folder), "format": options["fmt"], "files": sorted(files)})
+        print_json({"folder": str(folder), "format": fmt, "files": sorted(files)})
         return
     same = len(files) - written
     unchanged = f" ({same:,} were the same already)" if same else ""
-    say([f"{plural(len(files), options['fmt'] + ' file')} below {folder}{unchanged}"])
+    say([f"{plural(len(files), fmt + ' file')} below {folder}{unchanged}"])
+
+
+def _check_options(fmt: str, options: Mapping[str, Any]) -> None:
+    """Refuse an option that the format does not know: it would be ignored in silence.
+
+    Raises:
+        UsageError: There is one.
+    """
+    given = {
+        "--head-type": bool(options["head_types"]),
+        "--library-size": options["library_size"] is not None,
+        "--plain-names": options["plain_names"],
+        "--flat": options["flat"],
+        "--never": options["never"] is not None,
+    }
+    for option, formats in _ONLY_FOR.items():
+        if given[option] and fmt not in formats:
+            raise UsageError(
+                f"{option} says nothing in {fmt}", hint=f"It is for {', '.join(formats)}."
+            )
+
+
+def _times(registry: Registry, chosen: Sequence[Calibration], fmt: str) -> dict[str, str]:
+    """Full head name to the time of the run that made the calibration, where one is recorded."""
+    if fmt in _NOMARR:
+        return {}
+    runs = {run.version: run.timestamp for run in registry.runs()}
+    # The run of an import is no time of tuning, but a file's name must say some time.
+    return {
+        calibration.name.full: runs[calibration.version]
+        for calibration in chosen
+        if calibration.version in runs and (fmt == _HALLUCINATION or _is_tuned(calibration))
+    }
+
+
+def _is_tuned(calibration: Calibration) -> bool:
+    return any(label.calibration is not None for label in calibration.labels.values())
 
 
 def _head_types(texts: Sequence[str], names: Sequence[HeadName]) -> dict[str, Any]:
@@ -172,44 +243,128 @@ def _write(folder: Path, files: Mapping[str, bytes], *, replace: bool) -> int:
 @click.option(
     "--model", metavar="MODEL", help="The model's path; else the backbone the file names."
 )
+@click.option(
+    "--head",
+    metavar="MODEL/HEAD",
+    help="The full name of the head, for one file that holds one; else what the file or its "
+    "name says.",
+)
+@click.option(
+    "--keep-sentinel",
+    is_flag=True,
+    help="Keep a fastText threshold of 1.0 as a number. Else it is read as what that tuner "
+    "meant by it: no threshold meets the target, the label never fires.",
+)
+@click.option(
+    "--direction",
+    type=click.Choice(["higher", "lower"]),
+    help="Which scores fire in a hallucination-thresholds file.  [default: lower, that "
+    "format's own]",
+)
 @push_option
 @click.option("--dry-run", is_flag=True, help="The same report; writes nothing.")
 @timestamp_option
 @json_option
 @pass_session
 def import_command(
-    session: Session, /, *, files: tuple[str, ...], model: str | None, as_json: bool, **options: Any
+    session: Session, /, *, files: tuple[str, ...], as_json: bool, **options: Any
 ) -> None:
-    """Make a run of the calibrations in FILES that another system kept, and commit it."""
+    """Make a run of the calibrations in FILES that another system kept, and commit it.
+
+    FILES are nomarr sidecars, bundles and state exports, the thresholds of a fastText
+    classifier, or of a hallucination detector; which, is told from what is in them. Read the
+    warnings: a format may say less than it seems to.
+    """
     from calreg.cli.publishing import Mode, publish_run
     from calreg.cli.run_report import Reading, tell
 
     mode = Mode(push=options["push"], dry_run=options["dry_run"])
     mode.check()
+    asked = _asked(files, options)
     config = config_of(session)
     registry = open_registry(session, config)
     if not mode.dry_run:
         require_development(config, command="import")
-    found = [_read(Path(name), model) for name in files]
+    found = [_read(Path(name), asked) for name in files]
+    _check_asked(found, asked)
     _tell_notes(found)
     computed = _computed(found, files)
     outcome = publish_run(
-        registry, lambda _settings: computed, moment=when(options["timestamp"]), mode=mode
+        registry, lambda _state: computed, moment=when(options["timestamp"]), mode=mode
     )
-    tell(outcome, Reading(), as_json=as_json)
+    tell(outcome, Reading(more=_remarks(found)), as_json=as_json)
 
 
-def _read(file: Path, model: str | None) -> Imported:
+def _asked(files: Sequence[str], options: Mapping[str, Any]) -> dict[str, Any]:
+    """What the options say about the files, as `calreg.formats.read` takes it.
+
+    Raises:
+        UsageError: One name for several files, or two names for one head.
+    """
+    head = options["head"]
+    if head is not None and options["model"] is not None:
+        raise UsageError("--head and --model both name the model", hint="--head is enough.")
+    if head is not None and len(files) > 1:
+        raise UsageError(
+            f"--head is the name of one head, and there are {len(files)} files",
+            hint="Import them one after the other, or with --model.",
+        )
+    return {
+        "model": options["model"],
+        "head": HeadName.parse(head) if head is not None else None,
+        "keep_sentinel": options["keep_sentinel"],
+        "direction": options["direction"],
+    }
+
+
+def _read(file: Path, asked: Mapping[str, Any]) -> Imported:
     from calreg.formats import read
 
-    return read(read_file(file), str(file), model=model)
+    return read(read_file(file), str(file), **asked)
+
+
+def _check_asked(found: Sequence[Imported], asked: Mapping[str, Any]) -> None:
+    """Refuse an option that none of the files has a use for.
+
+    Raises:
+        UsageError: There is one.
+    """
+    there = {part.format for part in found}
+    for option, fmt in (("keep_sentinel", _FASTTEXT), ("direction", _HALLUCINATION)):
+        if asked[option] and fmt not in there:
+            raise UsageError(
+                f"--{option.replace('_', '-')} is for {fmt}, and there is no such file; "
+                f"there is {', '.join(sorted(there))}"
+            )
 
 
 def _tell_notes(found: Sequence[Imported]) -> None:
+    cautions = [str(caution) for part in found for caution in part.cautions]
     notes = list(dict.fromkeys(text for part in found for text in part.notes))
-    note(f"Note: {text}" for text in notes[:_MAX_NOTES])
-    if len(notes) > _MAX_NOTES:
-        note([f"Note: and {len(notes) - _MAX_NOTES} more"])
+    note(_shortened("Warning", cautions, _MAX_CAUTIONS))
+    note(_shortened("Note", notes, _MAX_NOTES))
+
+
+def _shortened(word: str, texts: Sequence[str], most: int) -> list[str]:
+    lines = [f"{word}: {text}" for text in texts[:most]]
+    return lines + ([f"{word}: and {len(texts) - most} more"] if len(texts) > most else [])
+
+
+def _remarks(found: Sequence[Imported]) -> dict[str, Any]:
+    """All notes and warnings, for programs."""
+    return {
+        "notes": list(dict.fromkeys(text for part in found for text in part.notes)),
+        "warnings": [
+            {
+                "code": caution.code,
+                "head": caution.head.full,
+                "label": caution.label,
+                "message": caution.message,
+            }
+            for part in found
+            for caution in part.cautions
+        ],
+    }
 
 
 def _computed(found: Sequence[Imported], files: Sequence[str]) -> Computed:
@@ -239,7 +394,7 @@ def _computed(found: Sequence[Imported], files: Sequence[str]) -> Computed:
     count = sum(len(labels) for labels in heads.values())
     inputs = RunInputs(
         digest=digest_of(canonical_bytes(numbers)),
-        kind=", ".join(sorted({part.format for part in found})),
+        kind=_kind({part.format for part in found}),
         rows=count,
         accepted=count,
         rejected={},
@@ -247,3 +402,8 @@ def _computed(found: Sequence[Imported], files: Sequence[str]) -> Computed:
     )
     excluded = {head: why for part in found for head, why in part.excluded.items()}
     return Computed(heads=heads, display_names=shown, excluded=excluded, inputs=inputs)
+
+
+def _kind(formats: set[str]) -> str:
+    listed = ", ".join(sorted(formats))
+    return listed if len(listed) <= _MAX_KIND else f"{len(formats)} formats"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from calreg.errors import InputError
 
-__all__ = ["read_file", "replace_file"]
+__all__ = ["new_file", "read_file", "replace_file"]
 
 
 def read_file(file: Path) -> bytes:
@@ -42,6 +42,31 @@ def replace_file(target: Path, raw: bytes) -> None:
             where=str(target),
             code="output",
         ) from error
+
+
+def new_file(folder: Path, stem: str, suffix: str, raw: bytes) -> Path:
+    """Write a file that was not there before; a number is added to a name that is taken.
+
+    Raises:
+        InputError: It cannot be written.
+    """
+    number = 1
+    while True:
+        target = folder / (f"{stem}{suffix}" if number == 1 else f"{stem}-{number}{suffix}")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            target.open("xb").close()  # claims the name, so that of two writers none is lost
+        except FileExistsError:
+            number += 1
+            continue
+        except OSError as error:
+            raise InputError(
+                f"cannot be written: {(error.strerror or 'unknown').lower()}",
+                where=str(target),
+                code="output",
+            ) from error
+        replace_file(target, raw)
+        return target
 
 
 def _replace(target: Path, raw: bytes) -> None:

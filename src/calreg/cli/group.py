@@ -30,7 +30,10 @@ pass_session = click.make_pass_decorator(Session, ensure=True)
 _SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Publish": {
         "init": ("setup", "Make a registry here or in DIR."),
+        "collect": ("collect", "Score a data set once with your scorer, resumable."),
         "run": ("run", "Compute all heads, compare with the references, commit."),
+        "tune": ("tune", "Choose thresholds and probabilities on scores with truth."),
+        "compare": ("compare", "Several ways of calibrating, on one holdout."),
         "promote": ("move", "Move a head's reference to a newer version."),
         "rollback": ("move", "Move a head's reference back, and hold it there."),
         "pin": ("move", "Hold a head's reference where it is."),

@@ -141,7 +141,7 @@ def history_command(
 @json_option
 @pass_session
 def diff_command(session: Session, *, head: str, old: str, new: str, as_json: bool) -> None:
-    """Compare version V2 of HEAD with V1: drift, parameters and quantiles."""
+    """Compare version V2 of HEAD with V1: drift, decisions and quantiles."""
     from calreg.drift import drift_between
     from calreg.report.diff import diff_json, diff_lines
 

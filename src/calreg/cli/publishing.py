@@ -1,6 +1,6 @@
 """From what was computed to what became of it: plan only, write uncommitted, or publish.
 
-Shared by `run` and `import`, which differ only in where their calibrations come from.
+Shared by `run`, `tune` and `import`, which differ only in where their calibrations come from.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from calreg.cli.run_report import Outcome
 from calreg.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from calreg.documents import ModelRun, RegistrySettings, Run
+    from calreg.documents import ModelRun, Run
     from calreg.plan import Computed, RegistryState, RunPlan
     from calreg.registry import AlreadyDone, Plan, Published, Registry
 
@@ -48,13 +48,16 @@ class Mode:
 
 def publish_run(
     registry: Registry,
-    computed_by: Callable[[RegistrySettings], Computed],
+    computed_by: Callable[[RegistryState], Computed],
     *,
     moment: datetime,
     mode: Mode,
     progress: Callable[[str], None] | None = None,
 ) -> Outcome:
-    """Make a run of what is computed by the registry's rules, as far as `mode` says."""
+    """Make a run of what is computed for the registry's state, as far as `mode` says.
+
+    `computed_by` is called again after every lost race, with the state that won.
+    """
     from calreg.documents import timestamp_text
     from calreg.plan import RunPlan, plan_run
     from calreg.registry import AlreadyDone
@@ -62,7 +65,7 @@ def publish_run(
     timestamp = timestamp_text(moment)
 
     def planner(state: RegistryState) -> Plan:
-        return plan_run(state, computed_by(state.settings), timestamp=timestamp, tool=_TOOL)
+        return plan_run(state, computed_by(state), timestamp=timestamp, tool=_TOOL)
 
     if mode.dry_run or mode.no_commit:
         plan = registry.preview(planner)

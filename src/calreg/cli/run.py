@@ -153,7 +153,7 @@ def _publish(registry: Registry, scores: Scores, request: _Request, moment: date
 
     outcome = publish_run(
         registry,
-        lambda settings: computed_of(scores, settings),
+        lambda state: computed_of(scores, state),
         moment=moment,
         mode=request.mode,
         progress=_steps() if request.push else None,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 from calreg.cli.terminal import note, print_json, say, signs, width
 
@@ -38,10 +38,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What there is to say about the input beside its counts."""
+    """What there is to say about the input beside its counts.
+
+    `more` are further keys of the JSON document.
+    """
 
     rejects: Sequence[str] = ()
     words: Mapping[str, str] | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 def tell(outcome: Outcome, reading: Reading, *, as_json: bool) -> None:
@@ -57,7 +61,7 @@ def tell(outcome: Outcome, reading: Reading, *, as_json: bool) -> None:
             status=outcome.status,
             pushed=outcome.pushed,
         )
-        print_json(document)
+        print_json(document | dict(reading.more))
     elif outcome.status == "already-done":
         _tell_already(outcome)
     else:

@@ -1,9 +1,9 @@
 """Production's side: pull references, verify them, apply them to scores.
 
 `Client` is the small public face. Below it, each module has one part: `sources` reads what a
-person typed, `registry_tree` judges what a commit offers, `pulling` decides what to fetch,
-`destination` installs all or nothing, `installed` hands references out, `apply` does the
-arithmetic, `checking` compares without changing.
+person typed, `offers` judges what a commit offers, `pulling` decides what to fetch,
+`destination` installs all or nothing, `installed` hands references out and applies them,
+`checking` compares without changing. The arithmetic is in `calreg.methods`.
 
 Importing this costs neither numpy nor git nor jsonschema: they come in where they are used.
 Nothing here computes a calibration, and nothing here writes to a registry.

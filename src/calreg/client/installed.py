@@ -10,21 +10,31 @@ import contextlib
 import fcntl
 import os
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from calreg import documents
-from calreg.client.apply import apply_method, raw_scores
 from calreg.client.destination import LOCK_FILE, open_folder, read_lock, snapshot_folder
 from calreg.client.folder import Folder
 from calreg.client.offers import MAX_REFERENCE_BYTES, suggestion
-from calreg.documents import Calibration, Lock, LockEntry
+from calreg.documents import Calibration, LabelCalibration, Lock, LockEntry
 from calreg.errors import DigestMismatchError, InputError
+from calreg.methods import (
+    apply_head,
+    apply_method,
+    decision_of,
+    fires,
+    head_columns,
+    head_fires,
+    is_shared,
+    raw_scores,
+)
 from calreg.names import HeadName, nearest
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["Installed", "InstalledReference", "Stamp"]
@@ -97,7 +107,10 @@ class InstalledReference:
         missing: Literal["raise", "raw"] = "raise",
         out: NDArray[Any] | None = None,
     ) -> Any:
-        """Calibrated scores in [0, 1]; NaN where a score is NaN or infinite.
+        """Calibrated scores or probabilities, in [0, 1]; NaN where a score is NaN or infinite.
+
+        `minmax` gives calibrated scores, the probability methods the probability that an item
+        is positive. What fires is another question: `fires`.
 
         Args:
             scores: Raw scores of one label, any shape. float32 stays float32, everything
@@ -107,17 +120,162 @@ class InstalledReference:
             out: Where to write; may be `scores`.
 
         Raises:
-            InputError: The reference has no such label, or the scores are not numbers.
+            InputError: The reference has no such label, its method only decides or is a
+                softmax, or the scores are not numbers.
         """
-        numbers = self.calibration.labels.get(label)
-        if numbers is not None:
-            return apply_method(numbers.method, numbers.parameters, scores, out=out)
-        if missing == "raw":
+        if missing == "raw" and label not in self.calibration.labels:
             return _raw_copy(scores, out)
+        numbers = self._alone(label, instead="apply_all({label: scores, …})")
+        if numbers.method == "threshold":
+            raise self._decides_only(label, "fires(scores, label=…)")
+        return apply_method(numbers.method, numbers.parameters, scores, out=out)
+
+    def apply_all(self, columns: Mapping[str, ArrayLike]) -> dict[str, NDArray[Any]]:
+        """Calibrated scores or probabilities of several labels, by label; as `apply`.
+
+        Args:
+            columns: Raw scores by label, all of one shape; item by item of the same items. A
+                softmax needs all labels of the head, and an item with one score that is NaN
+                or infinite gets NaN for all of them.
+
+        Raises:
+            InputError: As `apply`; shapes that differ, or labels that a softmax lacks.
+        """
+        given = self._columns(columns)
+        for label in given:
+            if self.calibration.labels[label].method == "threshold":
+                raise self._decides_only(label, "fires_all({label: scores, …})")
+        return apply_head(self.calibration.labels, given)
+
+    @overload
+    def fires(
+        self, scores: float, *, label: str, unreadable: Literal["raise", "false"] = ...
+    ) -> np.bool_: ...
+
+    @overload
+    def fires(
+        self, scores: ArrayLike, *, label: str, unreadable: Literal["raise", "false"] = ...
+    ) -> NDArray[np.bool_]: ...
+
+    def fires(
+        self,
+        scores: ArrayLike,
+        *,
+        label: str,
+        unreadable: Literal["raise", "false"] = "raise",
+    ) -> Any:
+        """Whether the label fires, score by score: bool, of the scores' shape.
+
+        The threshold is part of the reference, and so is its direction; it is compared in
+        float64. A label whose threshold is null never fires.
+
+        Args:
+            scores: Raw scores of one label, any shape, as for `apply`.
+            label: Which of the head's labels they are of.
+            unreadable: What a score that is NaN or infinite gives: an error, or False.
+
+        Raises:
+            InputError: The reference has no such label, or no threshold for it; it is a
+                softmax; the scores are not numbers; some are NaN or infinite.
+        """
+        numbers = self._alone(label, instead="fires_all({label: scores, …})")
+        given = self._readable({label: raw_scores(scores)}, unreadable)[label]
+        with self._named(label):
+            return fires(numbers, given)
+
+    def fires_all(
+        self,
+        columns: Mapping[str, ArrayLike],
+        *,
+        unreadable: Literal["raise", "false"] = "raise",
+    ) -> dict[str, NDArray[np.bool_]]:
+        """Whether labels fire, by label; as `fires`.
+
+        Args:
+            columns: Raw scores by label, as for `apply_all`.
+            unreadable: What a score that is NaN or infinite gives: an error, or False; under
+                a softmax False for every label of that item.
+
+        Raises:
+            InputError: As `fires`; shapes that differ, or labels that a softmax lacks.
+        """
+        given = self._readable(self._columns(columns), unreadable)
+        for label in given:
+            with self._named(label):
+                decision_of(self.calibration.labels[label])
+        return head_fires(self.calibration.labels, given)
+
+    def _numbers(self, label: str) -> LabelCalibration:
+        numbers = self.calibration.labels.get(label)
+        if numbers is None:
+            listed = ", ".join(self.labels)
+            raise InputError(
+                f"no label {label!r} in {self.name} v{self.version}; it has {listed}",
+                hint=nearest(label, self.labels),
+                code="unknown-label",
+            )
+        return numbers
+
+    def _alone(self, label: str, *, instead: str) -> LabelCalibration:
+        """The numbers of a label that needs no scores but its own."""
+        numbers = self._numbers(label)
+        if is_shared({label: numbers}):
+            raise InputError(
+                f"label {label!r} of {self.name} v{self.version} is part of a softmax, "
+                "which needs the scores of all labels",
+                hint=f"Use .{instead}.",
+                code="method",
+            )
+        return numbers
+
+    def _decides_only(self, label: str, instead: str) -> InputError:
+        return InputError(
+            f"label {label!r} of {self.name} v{self.version} has a threshold for raw scores, "
+            "and no calibrated scores",
+            hint=f"Use .{instead}.",
+            code="method",
+        )
+
+    def _columns(self, columns: Mapping[str, ArrayLike]) -> dict[str, NDArray[Any]]:
+        for label in columns:
+            self._numbers(label)
+        with self._named():
+            return head_columns(self.calibration.labels, columns)
+
+    def _readable(
+        self, given: dict[str, NDArray[Any]], unreadable: Literal["raise", "false"]
+    ) -> dict[str, NDArray[Any]]:
+        """The scores, if all are finite or need not be."""
+        if unreadable == "raise":
+            for label, scores in given.items():
+                _refuse_unreadable(scores, where=self._place(label))
+        elif unreadable != "false":
+            raise InputError(f"unreadable: expected 'raise' or 'false', got {unreadable!r}")
+        return given
+
+    @contextlib.contextmanager
+    def _named(self, label: str | None = None) -> Iterator[None]:
+        """Say whose numbers it was that were refused."""
+        try:
+            yield
+        except InputError as error:
+            error.where = error.where or self._place(label)
+            raise
+
+    def _place(self, label: str | None) -> str:
+        head = f"{self.name} v{self.version}"
+        return head if label is None else f"{head}, label {label!r}"
+
+
+def _refuse_unreadable(scores: NDArray[Any], *, where: str) -> None:
+    import numpy as np
+
+    if lost := scores.size - int(np.count_nonzero(np.isfinite(scores))):
         raise InputError(
-            f"no label {label!r} in {self.name} v{self.version}; it has {', '.join(self.labels)}",
-            hint=nearest(label, self.labels),
-            code="unknown-label",
+            f"{lost:,} of {scores.size:,} scores are NaN or infinite",
+            where=where,
+            hint='Leave them out, or let them not fire: unreadable="false".',
+            code="scores",
         )
 
 

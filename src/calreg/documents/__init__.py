@@ -38,6 +38,7 @@ from calreg.documents.decision import (
 from calreg.documents.index import Entry, Index, Lock, LockEntry, ModelEntry, ModelIndex
 from calreg.documents.moves import Move, Pin, Pins
 from calreg.documents.run import (
+    DecisionRow,
     HeadRow,
     LabelRow,
     ModelRun,
@@ -50,6 +51,7 @@ from calreg.documents.schemas import KINDS, Kind, kind_of, schema_bytes, schema_
 from calreg.documents.semantics import Problem, semantic_problems
 from calreg.documents.settings import (
     DEFAULT_MIN_SAMPLES,
+    DEFAULT_THRESHOLD_SHIFT,
     DEFAULT_THRESHOLDS,
     HeadSettings,
     RegistrySettings,
@@ -62,6 +64,7 @@ __all__ = [
     "CELLS",
     "DEFAULT_MIN_SAMPLES",
     "DEFAULT_THRESHOLDS",
+    "DEFAULT_THRESHOLD_SHIFT",
     "FIGURES",
     "KINDS",
     "METHOD_PARAMETERS",
@@ -74,6 +77,7 @@ __all__ = [
     "Comparator",
     "Confusion",
     "Decision",
+    "DecisionRow",
     "Direction",
     "Distribution",
     "Entry",

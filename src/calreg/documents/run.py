@@ -16,6 +16,7 @@ from calreg.documents.calibration import METRICS
 from calreg.documents.strict import Json, canonical_bytes, digest_of
 
 __all__ = [
+    "DecisionRow",
     "Evidence",
     "HeadRow",
     "LabelRow",
@@ -57,16 +58,55 @@ def _metrics(data: Mapping[str, Any]) -> Metrics:
     return {name: None if data[name] is None else float(data[name]) for name in METRICS}
 
 
+def _float(value: float | None) -> float | None:
+    return None if value is None else float(value)
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRow:
+    """How far a label's decision moved from the reference's; see `calreg.decisions`.
+
+    `limit` is what `threshold_shift` must stay strictly below.
+    """
+
+    threshold_shift: float | None
+    f1_change: float | None
+    fpr_change: float | None
+    recall_change: float | None
+    changes: tuple[str, ...]
+    limit: float
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> DecisionRow:
+        return cls(
+            threshold_shift=_float(data["threshold_shift"]),
+            f1_change=_float(data["f1_change"]),
+            fpr_change=_float(data["fpr_change"]),
+            recall_change=_float(data["recall_change"]),
+            changes=tuple(data["changes"]),
+            limit=float(data["limit"]),
+        )
+
+
+def _decision(data: Mapping[str, Any] | None) -> DecisionRow | None:
+    return None if data is None else DecisionRow.from_json(data)
+
+
 @dataclass(frozen=True, slots=True)
 class LabelRow:
-    """One label of a head in one run."""
+    """One label of a head in one run.
 
-    p5: float
-    p95: float
+    `p5` and `p95` are of the raw scores; None where a document does not hold them.
+    `decision` is None where there is none to compare.
+    """
+
+    p5: float | None
+    p95: float | None
     samples: int | None
     metrics: Metrics
     noise: Metrics
     failed_metrics: tuple[str, ...]
+    decision: DecisionRow | None = None
 
     def to_json(self) -> Json:
         return _plain_fields(self)
@@ -74,12 +114,13 @@ class LabelRow:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> LabelRow:
         return cls(
-            p5=float(data["p5"]),
-            p95=float(data["p95"]),
+            p5=_float(data["p5"]),
+            p95=_float(data["p95"]),
             samples=data["samples"],
             metrics=_metrics(data["metrics"]),
             noise=_metrics(data["noise"]),
             failed_metrics=tuple(data["failed_metrics"]),
+            decision=_decision(data.get("decision")),
         )
 
 
@@ -87,7 +128,8 @@ class LabelRow:
 class HeadRow:
     """One head in one run: its drift, its verdict, and what became of its reference.
 
-    `label` is the one that decided; `p5`, `p95` and `range` are that label's.
+    `label` is the one that decided; `p5`, `p95` and `range` are that label's, None where its
+    document does not hold them. `decision` is that of the label whose decision moved most.
     `reference_version` is what the run compared with, `reference_after` what the reference
     holds once the run is committed. `reason` says why a reference was held, or moved
     against the rule.
@@ -96,9 +138,9 @@ class HeadRow:
     digest: str
     file_count: int | None
     label: str
-    p5: float
-    p95: float
-    range: float
+    p5: float | None
+    p95: float | None
+    range: float | None
     reference_version: int | None
     reference_digest: str | None
     reference_after: int | None
@@ -115,6 +157,7 @@ class HeadRow:
     thresholds: Mapping[str, float]
     labels: Mapping[str, LabelRow]
     display_name: str | None = None
+    decision: DecisionRow | None = None
 
     def to_json(self) -> Json:
         return _plain_fields(self)
@@ -123,9 +166,9 @@ class HeadRow:
     def from_json(cls, data: Mapping[str, Any]) -> HeadRow:
         values: dict[str, Any] = {field.name: data.get(field.name) for field in fields(cls)}
         values |= {
-            "p5": float(data["p5"]),
-            "p95": float(data["p95"]),
-            "range": float(data["range"]),
+            "p5": _float(data["p5"]),
+            "p95": _float(data["p95"]),
+            "range": _float(data["range"]),
             "failed_metrics": tuple(data["failed_metrics"]),
             "metrics": _metrics(data["metrics"]),
             "noise": _metrics(data["noise"]),
@@ -133,6 +176,7 @@ class HeadRow:
             "labels": {
                 label: LabelRow.from_json(row) for label, row in sorted(data["labels"].items())
             },
+            "decision": _decision(data.get("decision")),
         }
         return cls(**values)
 
@@ -238,13 +282,16 @@ class Run:
         return digest_of(self.to_bytes())
 
 
+_OPTIONAL = frozenset({"display_name", "decision"})
+
+
 def _plain_fields(value: Any) -> Json:
-    """A frozen value as JSON; a `display_name` that is not there is left out."""
+    """A frozen value as JSON; a `display_name` or `decision` that is not there is left out."""
     named = {field.name: getattr(value, field.name) for field in fields(value)}
     return {
         key: _plain(inner)
         for key, inner in named.items()
-        if not (key == "display_name" and inner is None)
+        if not (key in _OPTIONAL and inner is None)
     }
 
 

@@ -209,15 +209,27 @@ def _model_run(data: Mapping[str, Any]) -> Iterator[Problem]:
             yield f"{pointer}/verdict", f"{row['verdict']!r} contradicts is_stable"
         if row["is_stable"] and not _all_below(row):
             yield f"{pointer}/is_stable", "true, but not every metric is below its threshold"
+        if len({row[name] is None for name in ("p5", "p95", "range")}) > 1:
+            yield f"{pointer}/range", "p5, p95 and range are known together or not at all"
         moved = row["reference_after"] != row["reference_version"]
         if moved != (row["reference_update"] == "updated"):
             yield f"{pointer}/reference_update", "contradicts the versions before and after"
 
 
 def _all_below(row: Mapping[str, Any]) -> bool:
-    return not row["failed_metrics"] and all(
-        row["metrics"][name] is not None and row["metrics"][name] < row["thresholds"][name]
-        for name in METRICS
+    """No metric fails, and no label decides otherwise than its reference."""
+    return (
+        not row["failed_metrics"]
+        and all(
+            row["metrics"][name] is not None and row["metrics"][name] < row["thresholds"][name]
+            for name in METRICS
+        )
+        and all(
+            not moved["changes"]
+            and (moved["threshold_shift"] is None or moved["threshold_shift"] < moved["limit"])
+            for part in (row, *row["labels"].values())
+            if (moved := part.get("decision")) is not None
+        )
     )
 
 

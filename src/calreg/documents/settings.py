@@ -14,7 +14,13 @@ from typing import Any, Literal
 from calreg.documents.strict import Json
 from calreg.names import HeadName
 
-__all__ = ["DEFAULT_MIN_SAMPLES", "DEFAULT_THRESHOLDS", "HeadSettings", "RegistrySettings"]
+__all__ = [
+    "DEFAULT_MIN_SAMPLES",
+    "DEFAULT_THRESHOLDS",
+    "DEFAULT_THRESHOLD_SHIFT",
+    "HeadSettings",
+    "RegistrySettings",
+]
 
 Assumption = Literal["independent", "grown"]
 PromoteOn = Literal["unstable", "drift"]
@@ -28,14 +34,17 @@ DEFAULT_THRESHOLDS: Mapping[str, float] = {
     "median_drift": 0.05,
     "iqr_drift": 0.1,
 }
+DEFAULT_THRESHOLD_SHIFT = 0.01
+"""The limit for decisions; it is in no `thresholds` unless a file sets another."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeadSettings:
     """The rules for one head.
 
-    `thresholds` maps each drift metric to the value it must stay strictly below; `grid` is
-    the histogram's (lo, hi), None where the scores decide; `promote_on` says which verdict
+    `thresholds` maps each drift metric to the value it must stay strictly below, and
+    `threshold_shift` too where that is not DEFAULT_THRESHOLD_SHIFT; `grid` is the
+    histogram's (lo, hi), None where the scores decide; `promote_on` says which verdict
     moves the reference: any instability, or only drift beyond sampling noise.
     """
 
@@ -51,7 +60,7 @@ class HeadSettings:
         policy = data.get("policy", {})
         return replace(
             self,
-            thresholds={**self.thresholds, **_floats(data.get("thresholds", {}))},
+            thresholds=_laid_over(self.thresholds, data.get("thresholds", {})),
             min_samples=data.get("min_samples", self.min_samples),
             grid=(float(grid["lo"]), float(grid["hi"])) if grid else self.grid,
             promote_on=policy.get("promote_on", self.promote_on),
@@ -69,8 +78,13 @@ class HeadSettings:
         }
 
 
-def _floats(data: Mapping[str, Any]) -> dict[str, float]:
-    return {key: float(value) for key, value in data.items()}
+def _laid_over(limits: Mapping[str, float], data: Mapping[str, Any]) -> dict[str, float]:
+    found = {**limits, **{key: float(value) for key, value in data.items()}}
+    # The default is not written: a run is the same whether a file repeats it or not, and
+    # runs from before there was such a limit are, too.
+    if found.get("threshold_shift") == DEFAULT_THRESHOLD_SHIFT:
+        del found["threshold_shift"]
+    return found
 
 
 @dataclass(frozen=True, slots=True)

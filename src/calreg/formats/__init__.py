@@ -1,9 +1,11 @@
 """Calibrations in the files of other systems: bytes to values, and values to bytes.
 
-Three formats of one audio tagger, told apart by what is in them: `nomarr-sidecar` (a file
-per head, beside the model's files), `nomarr-bundle` (labels and metadata, no head names)
-and `nomarr-state` (every head in one file, with fine histograms). Nothing here opens a
-file. What a format does not say stays None; what calreg cannot keep is said in the notes.
+Three formats of one audio tagger: `nomarr-sidecar` (a file per head, beside the model's
+files), `nomarr-bundle` (labels and metadata, no head names) and `nomarr-state` (every head
+in one file, with fine histograms). Two of thresholds: `fasttext-thresholds` (a number per
+label) and `hallucination-thresholds` (one number). They are told apart by what is in them.
+Nothing here opens a file. What a format does not say stays None; what calreg cannot keep
+is said in the notes, what somebody must look at in the cautions.
 
 A new format is one module with `is_mine`, `read` and `write`, and one line in `_MODULES`.
 """
@@ -14,13 +16,22 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import get_args
 
-from calreg.documents import Calibration, load_json
+from calreg.documents import Calibration, Direction, load_json
 from calreg.errors import InputError, UsageError
-from calreg.formats import bundle, sidecar, state
-from calreg.formats.values import FormatName, Imported, ImportedHead, Options
-from calreg.names import nearest
+from calreg.formats import bundle, fasttext, hallucination, sidecar, state
+from calreg.formats.values import Asked, Caution, FormatName, Imported, ImportedHead, Options
+from calreg.names import HeadName, nearest
 
-__all__ = ["FORMATS", "FormatName", "Imported", "ImportedHead", "Options", "read", "write"]
+__all__ = [
+    "FORMATS",
+    "Caution",
+    "FormatName",
+    "Imported",
+    "ImportedHead",
+    "Options",
+    "read",
+    "write",
+]
 
 FORMATS: tuple[FormatName, ...] = get_args(FormatName)
 """The names of the formats, as `--format` takes them."""
@@ -31,31 +42,48 @@ _MAX_BYTES = 64 * 2**20
 _MODULES: dict[FormatName, ModuleType] = {
     "nomarr-state": state,
     "nomarr-sidecar": sidecar,
-    "nomarr-bundle": bundle,  # last: a sidecar has `labels` too
+    "nomarr-bundle": bundle,  # after it: a sidecar has `labels` too
+    "hallucination-thresholds": hallucination,
+    "fasttext-thresholds": fasttext,  # last: its flat form is any object of numbers
 }
 
 
-def read(raw: bytes, where: str, *, model: str | None = None) -> Imported:
+def read(
+    raw: bytes,
+    where: str,
+    *,
+    model: str | None = None,
+    head: HeadName | None = None,
+    keep_sentinel: bool = False,
+    direction: Direction | None = None,
+) -> Imported:
     """The calibrations that one file of another system holds.
 
     Args:
         raw: The file's bytes.
         where: Its path: named in errors, and asked for what the content leaves out.
         model: The model's path in the registry, instead of the backbone the file names.
+        head: The full name of the one head in the file, instead of what the file says.
+        keep_sentinel: A fastText threshold of 1.0 is kept as a number; else it is read as
+            what its tuner meant by it, no threshold.
+        direction: Which scores speak for the label of hallucination thresholds; None takes
+            that format's own, "lower".
 
     Raises:
         InputError: Not strict JSON, none of the formats, or a value that means nothing:
             path, JSON pointer, problem.
     """
     data = load_json(raw, where=where, max_bytes=_MAX_BYTES)
+    asked = Asked(model, head, keep_sentinel, direction)
     for module in _MODULES.values():
         if module.is_mine(data):
-            found: Imported = module.read(data, where, model=model)
+            found: Imported = module.read(data, where, asked)
             return found
     raise InputError(
         f"is in none of the formats {', '.join(FORMATS)}",
         where=where,
-        hint="Expected 'labels' (sidecar, bundle) or 'calibrations' (state) at the top level.",
+        hint="Expected 'labels' (sidecar, bundle), 'calibrations' (state), 'thresholds' or "
+        "labels with a number each (fastText), or 'best_tau' (hallucination) at the top level.",
         code="format",
     )
 
@@ -81,10 +109,14 @@ def write(
     ordered = sorted(calibrations, key=lambda calibration: calibration.name)
     if not ordered:
         raise InputError("there is no calibration to export", code="format")
-    for calibration in ordered:
-        _check_methods(calibration, fmt)
+    if fmt in _MINMAX_ONLY:
+        for calibration in ordered:
+            _check_methods(calibration, fmt)
     files: dict[str, bytes] = _MODULES[fmt].write(ordered, options or Options())
     return files
+
+
+_MINMAX_ONLY: frozenset[FormatName] = frozenset({"nomarr-sidecar", "nomarr-bundle", "nomarr-state"})
 
 
 def _check_methods(calibration: Calibration, fmt: FormatName) -> None:
@@ -93,5 +125,7 @@ def _check_methods(calibration: Calibration, fmt: FormatName) -> None:
             raise InputError(
                 f"{calibration.name} label {label!r} is calibrated by {found.method}; "
                 f"{fmt} can only say minmax",
+                hint="Name the heads to export; thresholds go out as fasttext-thresholds or "
+                "hallucination-thresholds.",
                 code="format",
             )

@@ -13,6 +13,7 @@ from typing import Any
 from calreg.documents import Calibration, Json, LabelCalibration, canonical_bytes, digest_of
 from calreg.formats.fields import Fields, minmax_label
 from calreg.formats.values import (
+    Asked,
     Imported,
     ImportedHead,
     Options,
@@ -33,7 +34,7 @@ def is_mine(data: Mapping[str, Any]) -> bool:
     return "labels" in data
 
 
-def read(data: Mapping[str, Any], where: str, *, model: str | None = None) -> Imported:
+def read(data: Mapping[str, Any], where: str, asked: Asked) -> Imported:
     """The one head of a bundle; see `calreg.formats.read`."""
     fields, words = Fields(data, where), path_words(where)
     if fields.has("metadata"):
@@ -42,8 +43,8 @@ def read(data: Mapping[str, Any], where: str, *, model: str | None = None) -> Im
     if not labels.data:
         raise fields.refused("labels", "holds no label")
     named = [labels.inner(label) for label in sorted(labels.data)]
-    chosen = model or words.backbone or _model_key(named) or "imported"
-    name, shown = head_name(chosen, words.base, where=where, pointer="/labels")
+    chosen = asked.model or words.backbone or _model_key(named) or "imported"
+    name, shown = head_name(asked, chosen, words.base, where=where, pointer="/labels")
     head = ImportedHead(
         name=name,
         display_name=shown,
@@ -57,7 +58,7 @@ def read(data: Mapping[str, Any], where: str, *, model: str | None = None) -> Im
     return Imported(
         "nomarr-bundle",
         (head,),
-        notes=tuple(_notes(head, chosen)),
+        notes=tuple(_notes(head, chosen, asked)),
         options=Options(
             head_types={name.full: head.head_type} if head.head_type else {},
             generated_at=_generated_at(fields),
@@ -92,9 +93,11 @@ def _label(fields: Fields, label: str) -> LabelCalibration:
     return minmax_label(fields, label, samples=samples or None)  # there, n = 0 is "not known"
 
 
-def _notes(head: ImportedHead, chosen: str) -> list[str]:
-    notes = [f"{head.name}: a bundle names no head, so it is called like its file"]
-    if chosen == "imported":
+def _notes(head: ImportedHead, chosen: str, asked: Asked) -> list[str]:
+    notes = []
+    if asked.head is None:
+        notes.append(f"{head.name}: a bundle names no head, so it is called like its file")
+    if asked.head is None and chosen == "imported":
         notes.append(f"{head.name}: the bundle names no model; say which with --model")
     if any(label.distribution.samples is None for label in head.labels.values()):
         notes.append(f"{head.name}: the bundle does not say how many scores are behind it")

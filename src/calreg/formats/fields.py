@@ -6,7 +6,7 @@ Each condition is written for good, so that a boolean, a NaN or a text is never 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from calreg.documents import (
 from calreg.errors import InputError
 from calreg.names import HeadName
 
-__all__ = ["Fields", "minmax_label"]
+__all__ = ["Fields", "escaped", "label_problems", "minmax_label"]
 
 _MAX_TEXT = 400
 _MAX_COUNT = 10**15
@@ -55,15 +55,22 @@ class Fields:
         """A finite number that must be there."""
         value = self.data.get(key)
         if value is None:
-            raise self.refused(key, "is missing, expected a number")
+            raise self.refused(escaped(key), "is missing, expected a number")
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if not is_number or not abs(value) <= 1e300 or not math.isfinite(value):
-            raise self.refused(key, f"expected a finite number, got {_short(value)}")
+            raise self.refused(escaped(key), f"expected a finite number, got {_short(value)}")
         return float(value)
 
     def optional_number(self, key: str) -> float | None:
         """A finite number, or None where the file does not say."""
         return self.number(key) if self.has(key) else None
+
+    def optional_share(self, key: str) -> float | None:
+        """A number from 0 to 1, or None where the file does not say."""
+        value = self.optional_number(key)
+        if value is not None and not 0.0 <= value <= 1.0:
+            raise self.refused(escaped(key), f"expected a number from 0 to 1, got {value}")
+        return value
 
     def count(self, key: str, *, least: int = 0) -> int:
         """A whole number that must be there, at least `least`."""
@@ -99,8 +106,8 @@ class Fields:
         """The object below a key."""
         value = self.data.get(key)
         if not isinstance(value, dict):
-            raise self.refused(key, f"expected an object, got {_short(value)}")
-        return Fields(value, self.where, f"{self.pointer}/{_escaped(key)}")
+            raise self.refused(escaped(key), f"expected an object, got {_short(value)}")
+        return Fields(value, self.where, f"{self.pointer}/{escaped(key)}")
 
     def entries(self, key: str) -> list[Fields]:
         """The objects of the list below a key."""
@@ -111,12 +118,13 @@ class Fields:
             if not isinstance(entry, dict):
                 raise self.refused(f"{key}/{number}", f"expected an object, got {_short(entry)}")
         return [
-            Fields(entry, self.where, f"{self.pointer}/{_escaped(key)}/{number}")
+            Fields(entry, self.where, f"{self.pointer}/{escaped(key)}/{number}")
             for number, entry in enumerate(value)
         ]
 
 
-def _escaped(step: str) -> str:
+def escaped(step: str) -> str:
+    """A key as one step of a JSON pointer (RFC 6901)."""
     return step.replace("~", "~0").replace("/", "~1")
 
 
@@ -148,7 +156,13 @@ def minmax_label(
     )
     if not (found.distribution.std is None or found.distribution.std >= 0.0):
         raise fields.refused("std", f"expected at least 0, got {found.distribution.std}")
+    for tail, problem in label_problems(label, found):
+        raise fields.refused(tail, problem)
+    return found
+
+
+def label_problems(label: str, found: LabelCalibration) -> Iterator[tuple[str, str]]:
+    """What every document is checked for, of one label: pointer below the label, problem."""
     document: Json = Calibration(_JUDGED_AS, 1, {label: found}).to_json()
     for pointer, problem in semantic_problems("calibration", document):
-        raise fields.refused(pointer.removeprefix("/labels/").partition("/")[2], problem)
-    return found
+        yield pointer.removeprefix("/labels/").partition("/")[2], problem

@@ -18,6 +18,7 @@ from calreg.documents import (
 )
 from calreg.formats.fields import Fields, minmax_label
 from calreg.formats.values import (
+    Asked,
     Imported,
     ImportedHead,
     Options,
@@ -39,16 +40,17 @@ def is_mine(data: Mapping[str, Any]) -> bool:
     return "labels" in data and not _OWN_KEYS.isdisjoint(data)
 
 
-def read(data: Mapping[str, Any], where: str, *, model: str | None = None) -> Imported:
+def read(data: Mapping[str, Any], where: str, asked: Asked) -> Imported:
     """The head of one sidecar; see `calreg.formats.read`."""
     fields, words = Fields(data, where), path_words(where)
     if fields.has("calibration_method"):
         _check_method(fields, "calibration_method")
     backbone = fields.optional_text("backbone") or words.backbone
-    if backbone is None and model is None:
+    if backbone is None and asked.model is None and asked.head is None:
         raise fields.refused("backbone", "is missing, and the path has no <backbone>/heads/")
     base = fields.optional_text("model") or words.base
-    name, shown = head_name(model or str(backbone), base, where=where, pointer="/model")
+    chosen = asked.model or str(backbone)
+    name, shown = head_name(asked, chosen, base, where=where, pointer="/model")
     head = ImportedHead(
         name=name,
         display_name=shown,

@@ -12,13 +12,21 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
 from calreg.documents import CELLS, Calibration, Histogram, Json, LabelCalibration, canonical_bytes
 from calreg.errors import InputError
 from calreg.formats.fields import Fields, minmax_label
-from calreg.formats.values import Imported, ImportedHead, Options, backbone_of, head_name
+from calreg.formats.values import (
+    Asked,
+    Imported,
+    ImportedHead,
+    Options,
+    backbone_of,
+    head_name,
+)
 from calreg.names import HeadName
 
 __all__ = ["STATE_PATH", "is_mine", "read", "write"]
@@ -35,21 +43,24 @@ def is_mine(data: Mapping[str, Any]) -> bool:
     return data.get("format") == _FORMAT or "calibrations" in data
 
 
-def read(data: Mapping[str, Any], where: str, *, model: str | None = None) -> Imported:
+def read(data: Mapping[str, Any], where: str, asked: Asked) -> Imported:
     """Every head of a state export; see `calreg.formats.read`."""
     fields = Fields(data, where)
     if fields.text("format") != _FORMAT:
         raise fields.refused("format", f"expected {_FORMAT!r}, got {fields.text('format')!r}")
     if fields.count("version") != _VERSION:
         raise fields.refused("version", f"expected {_VERSION}, got {fields.count('version')}")
-    entries = [_named(entry, model) for entry in fields.entries("calibrations")]
+    entries = [_named(entry, asked) for entry in fields.entries("calibrations")]
+    if asked.head is not None:
+        _check_one_head(fields)
     entries.sort(key=lambda named: named[:2])
     excluded: dict[str, str] = {}
     notes = ["a state file has no quantiles; histograms are kept as 100 cells"]
     heads = []
     for name, group in groupby(entries, key=lambda named: named[0]):
         head = _head(name, [entry for _, _, entry in group], excluded, notes)
-        heads += [head] if head is not None else []
+        if head is not None:
+            heads.append(head if asked.head is None else replace(head, display_name=None))
     if not heads:
         raise fields.refused("calibrations", "holds no calibration that counted a score")
     dates = {
@@ -61,11 +72,18 @@ def read(data: Mapping[str, Any], where: str, *, model: str | None = None) -> Im
     return Imported("nomarr-state", tuple(heads), tuple(notes), excluded, options)
 
 
-def _named(entry: Fields, model: str | None) -> tuple[HeadName, str, Fields]:
-    backbone = model or entry.text("backbone")
+def _named(entry: Fields, asked: Asked) -> tuple[HeadName, str, Fields]:
+    backbone = asked.model or entry.text("backbone")
     pointer = f"{entry.pointer}/head_name"
-    name, _ = head_name(backbone, entry.text("head_name"), where=entry.where, pointer=pointer)
+    shown = entry.text("head_name")
+    name, _ = head_name(asked, backbone, shown, where=entry.where, pointer=pointer)
     return name, entry.text("label"), entry
+
+
+def _check_one_head(fields: Fields) -> None:
+    there = {(e.text("backbone"), e.text("head_name")) for e in fields.entries("calibrations")}
+    if len(there) > 1:
+        raise fields.refused("calibrations", f"holds {len(there)} heads, and one name was given")
 
 
 def _head(

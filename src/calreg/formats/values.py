@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Literal
 
-from calreg.documents import DEFAULT_MIN_SAMPLES, Calibration, LabelCalibration
+from calreg.documents import DEFAULT_MIN_SAMPLES, Calibration, Direction, LabelCalibration
 from calreg.errors import InputError
 from calreg.names import HeadName, slug, slug_path
 
 __all__ = [
+    "Asked",
+    "Caution",
     "FormatName",
     "Imported",
     "ImportedHead",
@@ -23,14 +25,55 @@ __all__ = [
     "head_name",
     "path_words",
     "target_paths",
+    "unique_paths",
 ]
 
-FormatName = Literal["nomarr-sidecar", "nomarr-bundle", "nomarr-state"]
+FormatName = Literal[
+    "nomarr-sidecar",
+    "nomarr-bundle",
+    "nomarr-state",
+    "fasttext-thresholds",
+    "hallucination-thresholds",
+]
 
 _FILE = re.compile(
     r"(?P<base>.+?)(?:-calibration(?:-v(?P<version>[1-9][0-9]{0,8}))?)?\.json", re.IGNORECASE
 )
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What somebody says about a foreign file, over what it says itself.
+
+    Args:
+        model: The model's path, instead of what the file names.
+        head: The name of the one head that the file holds, instead of what the file says.
+        keep_sentinel: A threshold of 1.0 is a number, and not that tuner's "infeasible".
+        direction: Which scores speak for the label, where a format has them one way.
+    """
+
+    model: str | None = None
+    head: HeadName | None = None
+    keep_sentinel: bool = False
+    direction: Direction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """Something about a foreign file that a person must know before they rely on it.
+
+    `code` is a stable slug for programs; `label` is None where it is about the whole head.
+    """
+
+    code: str
+    head: HeadName
+    label: str | None
+    message: str
+
+    def __str__(self) -> str:
+        label = "" if self.label is None else f" label {self.label!r}"
+        return f"{self.head}{label}: {self.message}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +106,10 @@ class Options:
         min_samples_of: Full head name to the same, where it differs by head.
         generated_at: ISO 8601 time for a bundle's metadata; None leaves it out.
         embedder_release_dates: Backbone to the date that names its embedder in a state file.
+        flat: Whether fastText thresholds are written as `{label: threshold}` and nothing else.
+        never: The number that stands for "never fires" in formats that have no null; None
+            refuses labels that never fire.
+        times: Full head name to the ISO 8601 time at which its calibration was made.
     """
 
     head_type: str = "softmax"
@@ -74,6 +121,9 @@ class Options:
     min_samples_of: Mapping[str, int] = field(default_factory=dict)
     generated_at: str | None = None
     embedder_release_dates: Mapping[str, str] = field(default_factory=dict)
+    flat: bool = False
+    never: float | None = None
+    times: Mapping[str, str] = field(default_factory=dict)
 
     def type_of(self, head: HeadName) -> str:
         """The head type that becomes a folder and a field.
@@ -99,14 +149,19 @@ class Options:
             base = shown
         return _plain(head.head if base is None else base, what="file base", head=head)
 
+    def model_base_of(self, head: HeadName) -> str:
+        """The base of a file that is called like the model: as told, else its last step."""
+        base = self.file_bases.get(head.full, backbone_of(head))
+        return _plain(base, what="file base", head=head)
+
 
 @dataclass(frozen=True, slots=True)
 class Imported:
     """What a foreign file holds.
 
     `excluded` maps a head that was left out to the reason; `notes` are sentences about what
-    the file did not say or calreg does not keep. `options` are those with which `write`
-    gives the same file again.
+    the file did not say or calreg does not keep; `cautions` are what a person must look at.
+    `options` are those with which `write` gives the same file again.
     """
 
     format: FormatName
@@ -114,6 +169,7 @@ class Imported:
     notes: tuple[str, ...] = ()
     excluded: Mapping[str, str] = field(default_factory=dict)
     options: Options = field(default_factory=Options)
+    cautions: tuple[Caution, ...] = ()
 
 
 def _plain(text: str, *, what: str, head: HeadName) -> str:
@@ -144,16 +200,31 @@ def target_paths(calibrations: list[Calibration], options: Options) -> dict[str,
     Raises:
         InputError: Two heads want one path.
     """
-    found: dict[str, Calibration] = {}
-    for calibration in calibrations:
+
+    def path_of(calibration: Calibration) -> str:
         head = calibration.name
         ending = f"-v{calibration.version}" if options.versioned else ""
         name = f"{options.base_of(calibration)}-calibration{ending}.json"
-        path = f"{backbone_of(head)}/heads/{options.type_of(head)}/{name}"
+        return f"{backbone_of(head)}/heads/{options.type_of(head)}/{name}"
+
+    return unique_paths(calibrations, path_of)
+
+
+def unique_paths(
+    calibrations: list[Calibration], path_of: Callable[[Calibration], str]
+) -> dict[str, Calibration]:
+    """The calibrations by the path that each is written to.
+
+    Raises:
+        InputError: Two heads want one path.
+    """
+    found: dict[str, Calibration] = {}
+    for calibration in calibrations:
+        path = path_of(calibration)
         other = found.setdefault(path, calibration)
         if other is not calibration:
             raise InputError(
-                f"{other.name} and {head} would both be written to {path}",
+                f"{other.name} and {calibration.name} would both be written to {path}",
                 hint="Export them into different folders, or give one another file base.",
                 code="format",
             )
@@ -189,12 +260,18 @@ def path_words(where: str) -> PathWords:
     )
 
 
-def head_name(model: str, head: str, *, where: str, pointer: str) -> tuple[HeadName, str | None]:
+def head_name(
+    asked: Asked, model: str, head: str, *, where: str, pointer: str
+) -> tuple[HeadName, str | None]:
     """The slugged name of a head, and what it was called if that differs.
+
+    A head that was asked for by name has that name, and no other.
 
     Raises:
         InputError: A name that has no short form.
     """
+    if asked.head is not None:
+        return asked.head, None
     try:
         name = HeadName(slug_path(model), slug(head))
     except InputError as error:

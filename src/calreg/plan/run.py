@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
+from calreg.decisions import DecisionShift, shift_limit
 from calreg.documents import (
     METRICS,
     Calibration,
+    DecisionRow,
     HeadRow,
     HeadSettings,
     Json,
@@ -43,13 +46,20 @@ _MAX_REASON = 1000
 class Computed:
     """What a run brings: calibrated heads, and the heads that had to be left out.
 
-    `excluded` maps a head's full name to the reason; such a head keeps its reference.
+    Args:
+        heads: The new labels of every head.
+        display_names: What a head is called where it came from, if that is another name.
+        excluded: A head's full name to the reason; such a head keeps its reference.
+        inputs: What it was computed of.
+        options: What was asked for beyond the registry's rules (objectives, methods), as
+            JSON. Another run of the same inputs with other options is another run.
     """
 
     heads: Mapping[HeadName, Mapping[str, LabelCalibration]]
     display_names: Mapping[HeadName, str]
     excluded: Mapping[str, str]
     inputs: RunInputs
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +83,17 @@ class _Version:
     settings: HeadSettings
 
 
-def run_options(settings: RegistrySettings) -> Json:
-    """Every setting that changes a result, as it is recorded with a run."""
+def run_options(settings: RegistrySettings, tune: Mapping[str, Any] | None = None) -> Json:
+    """Every setting that changes a result, as it is recorded with a run.
+
+    Args:
+        settings: The registry's rules.
+        tune: What was asked for beyond them; nothing is recorded of an empty one.
+    """
     # A list: which of two patterns comes later decides, and a pattern may stand twice.
     patterns = [{"pattern": pattern, "rules": dict(rules)} for pattern, rules in settings.heads]
-    return {**settings.defaults.to_json(), "heads": patterns}
+    asked = {"tune": dict(tune)} if tune else {}
+    return {**settings.defaults.to_json(), "heads": patterns, **asked}
 
 
 def same_inputs(runs: Iterable[Run], digest: str, options: Mapping[str, object]) -> Run | None:
@@ -129,7 +145,7 @@ def plan_run(state: RegistryState, computed: Computed, *, timestamp: str, tool: 
         tool=tool,
         registry=state.settings.name,
         inputs=computed.inputs,
-        options=run_options(state.settings),
+        options=run_options(state.settings, computed.options),
         excluded={
             head: one_line(why, limit=_MAX_REASON) for head, why in computed.excluded.items()
         },
@@ -195,15 +211,16 @@ def _row(item: _Version, drift: HeadDrift, *, pin: Pin | None) -> HeadRow:
     update, reason = _decide(item, drift, pin)
     new, reference = item.calibration, item.reference
     before = reference.version if reference else None
-    bounds = new.labels[drift.label].parameters
+    p5, p95 = new.labels[drift.label].bounds
+    limits = item.settings.thresholds
     return HeadRow(
         digest=digest_of(item.raw),
         display_name=new.display_name,
         file_count=new.samples,
         label=drift.label,
-        p5=bounds["p5"],
-        p95=bounds["p95"],
-        range=bounds["p95"] - bounds["p5"],
+        p5=p5,
+        p95=p95,
+        range=None if p5 is None or p95 is None else p95 - p5,
         reference_version=before,
         reference_digest=reference.digest if reference else None,
         reference_after=new.version if update == "updated" else before,
@@ -217,23 +234,39 @@ def _row(item: _Version, drift: HeadDrift, *, pin: Pin | None) -> HeadRow:
         noise=drift.noise,
         noise_assumption=drift.assumption,
         items_needed=drift.items_needed,
-        thresholds={name: item.settings.thresholds[name] for name in METRICS},
-        labels=_label_rows(new, drift),
+        thresholds={name: limits[name] for name in METRICS},
+        labels=_label_rows(new, drift, limits),
+        decision=_decision_row(drift.decision, limits),
     )
 
 
-def _label_rows(new: Calibration, drift: HeadDrift) -> dict[str, LabelRow]:
+def _label_rows(
+    new: Calibration, drift: HeadDrift, limits: Mapping[str, float]
+) -> dict[str, LabelRow]:
     return {
         label: LabelRow(
-            p5=numbers.parameters["p5"],
-            p95=numbers.parameters["p95"],
+            *numbers.bounds,
             samples=numbers.distribution.samples,
             metrics=drift.labels[label].metrics,
             noise=drift.labels[label].noise,
             failed_metrics=drift.labels[label].failed_metrics,
+            decision=_decision_row(drift.labels[label].decision, limits),
         )
         for label, numbers in new.labels.items()
     }
+
+
+def _decision_row(shift: DecisionShift | None, limits: Mapping[str, float]) -> DecisionRow | None:
+    if shift is None:
+        return None
+    return DecisionRow(
+        threshold_shift=shift.threshold_shift,
+        f1_change=shift.f1_change,
+        fpr_change=shift.fpr_change,
+        recall_change=shift.recall_change,
+        changes=shift.changes,
+        limit=shift_limit(limits),
+    )
 
 
 def _decide(

@@ -46,6 +46,7 @@ def history_row(part: ModelRun, name: HeadName, row: HeadRow) -> dict[str, Any]:
         "noise_assumption": row.noise_assumption,
         "items_needed": row.items_needed,
         "thresholds": document["thresholds"],
+        "decision": document.get("decision"),
         "reference_after": row.reference_after,
         "reference_update": row.reference_update,
         "reason": row.reason,

@@ -33,6 +33,8 @@ thresholds:
   jsd: 0.1
   median_drift: 0.05
   iqr_drift: 0.1
+  # How far the threshold of a label that decides may move (this is the default):
+  # threshold_shift: 0.01
 
 # A label with fewer scores is left out of a run.
 min_samples: 100

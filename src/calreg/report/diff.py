@@ -8,8 +8,10 @@ from typing import Any
 
 from rich.text import Text
 
+from calreg.decisions import DecisionShift, shift_limit
 from calreg.documents import METRICS, QUANTILES, Calibration, LabelCalibration
 from calreg.drift import HeadDrift, LabelDrift
+from calreg.report.decisions import change_lines, is_plain
 from calreg.report.numbers import (
     UNICODE,
     Signs,
@@ -48,6 +50,7 @@ def diff_lines(
     if not fits(columns, width):
         columns = _drift_columns(shown, drift, thresholds, signs, with_noise=False)
     lines += rows(columns, width=width, signs=signs)
+    lines += _change_lines(shown, old, new, drift, thresholds, width=width, signs=signs)
     numbers = _number_columns(shown, old, new, signs)
     if not fits(numbers, width):
         numbers = [column for column in numbers if column.header not in _LESS]
@@ -55,6 +58,25 @@ def diff_lines(
     if more := len(labels) - len(shown):
         lines.append(Text(f"{signs.more} {more:,} more labels (all with --json)", "dim"))
     return lines
+
+
+def _change_lines(
+    labels: Sequence[str],
+    old: Calibration,
+    new: Calibration,
+    drift: HeadDrift,
+    thresholds: Thresholds,
+    *,
+    width: int | None,
+    signs: Signs,
+) -> list[Text]:
+    """What became of decisions and parameters; nothing of heads that only rescale."""
+    if is_plain(old.labels) and is_plain(new.labels):
+        return []
+    moved = {label: found.decision for label, found in drift.labels.items()}
+    limit = shift_limit(thresholds)
+    lines = change_lines(labels, old.labels, new.labels, moved, limit, width=width, signs=signs)
+    return [Text(), *lines]
 
 
 def _verdict(drift: HeadDrift, signs: Signs) -> Text:
@@ -142,7 +164,9 @@ def _samples(found: LabelCalibration | None, signs: Signs) -> str:
 def _quantile(found: LabelCalibration | None, name: str, signs: Signs) -> str:
     if found is None:
         return signs.nothing
-    quantiles = found.distribution.quantiles or found.parameters
+    low, high = found.bounds
+    known: Mapping[str, float | None] = {"p5": low, "p95": high}
+    quantiles = found.distribution.quantiles or known
     return number_text(quantiles.get(name), digits=_DIGITS, signs=signs)
 
 
@@ -155,7 +179,8 @@ def diff_json(
         "from": old.version,
         "to": new.version,
         **{part.name: getattr(drift, part.name) for part in fields(drift) if part.name != "labels"},
-        "thresholds": dict(thresholds),
+        "decision": _shift_json(drift.decision),
+        "thresholds": {**thresholds, "threshold_shift": shift_limit(thresholds)},
         "labels": {
             label: {
                 "from": _label_json(old.labels.get(label)),
@@ -168,7 +193,14 @@ def diff_json(
 
 
 def _label_drift(found: LabelDrift | None) -> dict[str, Any]:
-    return {} if found is None else {part.name: getattr(found, part.name) for part in fields(found)}
+    if found is None:
+        return {}
+    parts = {part.name: getattr(found, part.name) for part in fields(found)}
+    return {**parts, "decision": _shift_json(found.decision)}
+
+
+def _shift_json(shift: DecisionShift | None) -> dict[str, Any] | None:
+    return None if shift is None else shift.to_json()
 
 
 def _label_json(found: LabelCalibration | None) -> dict[str, Any] | None:

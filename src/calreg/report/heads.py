@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from rich.text import Text
 
 from calreg.documents import Calibration, HeadRow, Histogram, LabelCalibration, Pin
+from calreg.report.decisions import decision_json, decision_lines, head_columns, is_plain
 from calreg.report.numbers import (
     UNICODE,
     Signs,
@@ -29,6 +30,7 @@ _T = TypeVar("_T")
 _COARSE = 20
 _MAX_SHOWN = 40
 _LESS = ({"min", "max"}, {"method"}, {"shape"})  # what narrow terminals go without
+_LESS_OF_HEADS = ({"since (UTC)"}, {"FPR"}, {"items", "labels"}, {"method"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,11 @@ def overview_lines(
     pinned = sum(head.pin is not None for head in heads)
     total = signs.joined([plural(len(heads), "head"), f"{pinned} pinned" if pinned else ""])
     lines = [Text(f"{registry}  {total}"), Text()]
-    lines += rows(_head_columns(shown, signs), width=width, signs=signs)
+    columns = _head_columns(shown, signs)
+    if not all(is_plain(head.calibration.labels) for head in shown):
+        columns[5:5] = head_columns([head.calibration.labels for head in shown], signs)
+        columns = _narrowed(columns, _LESS_OF_HEADS, width)
+    lines += rows(columns, width=width, signs=signs)
     return [*lines, *_rest(len(heads) - len(shown), "head", signs)]
 
 
@@ -79,6 +85,16 @@ def _head_columns(heads: Sequence[HeadStatus], signs: Signs) -> list[Column]:
         Column("pin", [_pin(head.pin) for head in heads], can_shrink=True),
     ]
     return columns if any(head.pin for head in heads) else columns[:-1]
+
+
+def _narrowed(
+    columns: list[Column], less: Sequence[Collection[str]], width: int | None
+) -> list[Column]:
+    """The columns without those that a narrow terminal goes without."""
+    for headers in less:
+        if not fits(columns, width):
+            columns = [column for column in columns if column.header not in headers]
+    return columns
 
 
 def _screenful(found: Sequence[_T], width: int | None) -> Sequence[_T]:
@@ -127,11 +143,21 @@ def _status_json(head: HeadStatus) -> dict[str, Any]:
         "since": head.since,
         "samples": head.calibration.samples,
         "labels": sorted(head.calibration.labels),
+        "decisions": _decisions_json(head.calibration),
         "latest_version": head.latest,
         "verdict": last.verdict if last else None,
         "evidence": last.evidence if last else None,
         "failed_metrics": list(last.failed_metrics) if last else None,
         "pin": head.pin.to_json() if head.pin else None,
+    }
+
+
+def _decisions_json(found: Calibration) -> dict[str, Any]:
+    """What labels do that are more than rescaled; {} if none is."""
+    return {
+        label: decision_json(numbers)
+        for label, numbers in sorted(found.labels.items())
+        if numbers.method != "minmax"
     }
 
 
@@ -154,11 +180,12 @@ def head_lines(
     ]
     lines = [Text(f"{head.name}  {signs.joined(facts)}", "bold"), Text()]
     shown = _screenful(list(found.labels), width)
-    columns = _label_columns({label: found.labels[label] for label in shown}, signs)
-    for headers in _LESS:
-        if not fits(columns, width):
-            columns = [column for column in columns if column.header not in headers]
-    lines += rows(columns, width=width, signs=signs)
+    labels = {label: found.labels[label] for label in shown}
+    columns = _label_columns(labels, signs)
+    if not is_plain(found.labels):
+        lines += [*decision_lines(labels, width=width, signs=signs), Text()]
+        columns = [column for column in columns if column.header != "method"]
+    lines += rows(_narrowed(columns, _LESS, width), width=width, signs=signs)
     lines += _rest(len(found.labels) - len(shown), "label", signs)
     lines += [Text(), Text(f"versions   {_versions(versions, reference)}")]
     if head.last_row is not None:
@@ -191,12 +218,13 @@ def _label_columns(labels: Mapping[str, LabelCalibration], signs: Signs) -> list
     found = list(labels.values())
     known = [label.distribution for label in found]
     medians = [part.quantiles["p50"] if part.quantiles else None for part in known]
+    bounds = [label.bounds for label in found]
     return [
         Column("label", list(labels), can_shrink=True),
         Column("method", [label.method for label in found]),
-        Column("p5", numbers([label.parameters.get("p5") for label in found]), is_right=True),
+        Column("p5", numbers([low for low, _ in bounds]), is_right=True),
         Column("median", numbers(medians), is_right=True),
-        Column("p95", numbers([label.parameters.get("p95") for label in found]), is_right=True),
+        Column("p95", numbers([high for _, high in bounds]), is_right=True),
         Column("min", numbers([part.min for part in known]), is_right=True),
         Column("max", numbers([part.max for part in known]), is_right=True),
         Column("samples", [count_text(part.samples, signs=signs) for part in known], is_right=True),
@@ -229,5 +257,6 @@ def head_json(
         "pin": head.pin.to_json() if head.pin else None,
         "last_run": head.last_row.to_json() if head.last_row else None,
         "last_run_version": head.latest,
+        "decisions": _decisions_json(head.calibration),
         "calibration": head.calibration.to_json(),
     }

@@ -10,7 +10,7 @@ from calreg.report.runs import heads_of
 
 __all__ = ["run_json"]
 
-_LABEL = ("p5", "p95", "samples", "metrics", "noise", "failed_metrics")
+_LABEL = ("p5", "p95", "samples", "metrics", "noise", "failed_metrics", "decision")
 
 
 def run_json(
@@ -44,6 +44,7 @@ def _head(row: HeadRow) -> dict[str, Any]:
     # All fields of the history row, so that no number on the screen is missing here.
     data = row.to_json()
     data["labels"] = {
-        label: {key: part[key] for key in _LABEL} for label, part in data["labels"].items()
+        label: {key: part[key] for key in _LABEL if key in part}
+        for label, part in data["labels"].items()
     }
     return data

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from rich.text import Text
 
+from calreg.decisions import DECISION_FAILURES, THRESHOLD_SHIFT
 from calreg.documents import METRICS, HeadRow, ModelRun, RunInputs
+from calreg.report.decisions import shift_cell, shift_words
 from calreg.report.numbers import (
     UNICODE,
     Signs,
@@ -46,6 +48,7 @@ METRIC_HEADERS: Mapping[str, str] = {
     "median_drift": "median",
     "iqr_drift": "iqr",
 }
+_FAILURE_HEADERS = {**METRIC_HEADERS, THRESHOLD_SHIFT: "threshold"}
 _VERDICT_STYLE = {"unstable": "red", "noise?": "yellow", "undecided": "yellow", "stable": "green"}
 _MAX_NEW = 40
 _MAX_CHANGED = 40
@@ -77,6 +80,9 @@ def _largest(row: HeadRow) -> float:
     for name in METRICS:
         value = row.metrics[name]
         sizes.append(float("inf") if value is None else value / row.thresholds[name])
+    if (moved := row.decision) is not None:
+        shift = (moved.threshold_shift or 0.0) / moved.limit
+        sizes.append(float("inf") if moved.changes else shift)
     return max(sizes)
 
 
@@ -139,9 +145,18 @@ def _wide_columns(shown: Sequence[tuple[str, HeadRow]], signs: Signs) -> list[Co
         ),
         Column("ref", [version_text(row.reference_version, signs=signs) for _, row in shown]),
         *metrics,
+        *_decision_column(shown, signs),
         Column("verdict", [verdict_cell(row) for _, row in shown]),
         Column("reference", [update_text(row, signs) for _, row in shown]),
     ]
+
+
+def _decision_column(shown: Sequence[tuple[str, HeadRow]], signs: Signs) -> list[Column]:
+    """How far thresholds moved, where there are any."""
+    if all(row.decision is None for _, row in shown):
+        return []
+    cells = [shift_cell(row.decision, row.failed_metrics, signs=signs) for _, row in shown]
+    return [Column("threshold", cells)]
 
 
 def _narrow_columns(shown: Sequence[tuple[str, HeadRow]], signs: Signs) -> list[Column]:
@@ -187,12 +202,13 @@ def metric_cell(row: HeadRow, name: str, signs: Signs = UNICODE) -> Text:
 
 
 def failed_text(row: HeadRow, signs: Signs = UNICODE) -> str:
-    """The failed metrics in words: `apd p5 0.023 ✗, jsd 0.142 ✗`."""
+    """The failed metrics in words, a decision first: `threshold 0.051, jsd 0.142 ✗`."""
     if not row.failed_metrics:
         return ""
+    ordered = sorted(row.failed_metrics, key=lambda name: name not in DECISION_FAILURES)
     first = [
-        " ".join([METRIC_HEADERS.get(name, name), *_failed_number(row, name, signs)])
-        for name in row.failed_metrics[:2]
+        " ".join([_FAILURE_HEADERS.get(name, name), *_failed_number(row, name, signs)])
+        for name in ordered[:2]
     ]
     more = len(row.failed_metrics) - len(first)
     return f"{', '.join(first)} {signs.failed}" + (f" +{more}" if more else "")
@@ -200,6 +216,8 @@ def failed_text(row: HeadRow, signs: Signs = UNICODE) -> str:
 
 def _failed_number(row: HeadRow, name: str, signs: Signs) -> list[str]:
     """The metric's number; none for a changed set of labels, which has none."""
+    if name == THRESHOLD_SHIFT and row.decision is not None:
+        return [shift_words(row.decision, signs=signs)]
     if name not in row.metrics:
         return []
     return [limited_text(row.metrics[name], row.thresholds[name], signs=signs)]

@@ -1,7 +1,8 @@
 """Scores in: tables of raw scores to distributions per head and label, and back out again.
 
 `read_scores` goes through the files once, in bounded memory, and counts what it rejects;
-`apply_scores` writes the table again with calibrated scores beside the raw ones. The only
+`read_labelled` hands back scores with their truth; `apply_scores` writes the table again with
+calibrated scores, probabilities and decisions beside the raw ones. The only
 package that knows DuckDB. A new file format is one entry in `sources`; a new form of table
 one class in `layout` and one reader like `long` and `wide`.
 """
@@ -9,6 +10,7 @@ one class in `layout` and one reader like `long` and `wide`.
 from __future__ import annotations
 
 from calreg.scores.apply import apply_scores
+from calreg.scores.labelled import read_labelled
 from calreg.scores.read import DEFAULT_MEMORY_BYTES, read_scores
 from calreg.scores.table import (
     REASONS,
@@ -28,5 +30,6 @@ __all__ = [
     "ScoreTable",
     "Scores",
     "apply_scores",
+    "read_labelled",
     "read_scores",
 ]

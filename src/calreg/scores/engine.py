@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -41,6 +42,7 @@ Column: TypeAlias = tuple[Array, Array | None]
 Connection: TypeAlias = "duckdb.DuckDBPyConnection"
 
 _ENGINE_MEMORY = "600MB"
+_TEXT_BUFFERS = 3  # which are null, where each ends, the bytes
 _CSV_PLACE = re.compile(r"CSV Error on Line: (\d+)")
 _CSV_COLUMNS = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
 _FILE = re.compile(r"""file(?: = | ["'])(/[^"'\n]+)""")
@@ -80,6 +82,7 @@ def connect(readable: Sequence[str], *, writable: Sequence[str] = (), folder: st
     connection.execute(f"SET allowed_paths = [{allowed}]")
     connection.execute(f"SET allowed_directories = [{literal(folder)}]")
     connection.execute("SET enable_progress_bar = false")
+    connection.execute("SET arrow_large_buffer_size = true")  # offsets of texts have 64 bits
     connection.execute("SET enable_external_access = false")
     _keep_casts(connection)
     connection.execute("SET lock_configuration = true")
@@ -128,7 +131,7 @@ def batches(
 ) -> Generator[list[tuple[Array, Array | None]], None, None]:
     """The result of a query, batch by batch: per column its array and where it is null.
 
-    The mask is None where nothing is null.
+    The mask is None where nothing is null. Texts are an array of objects; rows are in order.
     """
     from nanoarrow import c_array_stream
 
@@ -141,12 +144,26 @@ def batches(
 def _column(view: Any) -> Column:
     start, stop = view.offset, view.offset + view.length
     # A copy: the engine frees a batch's memory with the batch, whoever still looks at it.
-    array = np.array(view.buffer(1))[start:stop]
+    array = (
+        _texts(view) if view.n_buffers == _TEXT_BUFFERS else np.array(view.buffer(1))[start:stop]
+    )
     if view.null_count == 0:
         return array, None
     bits = np.frombuffer(view.buffer(0), dtype=np.uint8)
     valid = np.unpackbits(bits, count=stop, bitorder="little")[start:]
     return array, valid == 0
+
+
+def _texts(view: Any) -> Array:
+    ends = np.array(view.buffer(1))[view.offset : view.offset + view.length + 1].tolist()
+    data = np.array(view.buffer(2)).tobytes()
+    texts = np.empty(view.length, dtype=np.object_)
+    if data.isascii():  # then a byte is a character, and one decoding does for all
+        whole = data.decode("ascii")
+        texts[:] = [whole[start:stop] for start, stop in pairwise(ends)]
+    else:
+        texts[:] = [data[start:stop].decode() for start, stop in pairwise(ends)]
+    return texts
 
 
 @contextmanager

@@ -17,7 +17,20 @@ from calreg.names import HeadName, check_label, slug, slug_path
 from calreg.scores.sources import Source
 from calreg.scores.table import ScoreTable
 
-__all__ = ["Cell", "Layout", "LongLayout", "NamedHead", "WideLayout", "layout_of", "named_heads"]
+__all__ = [
+    "Cell",
+    "Columns",
+    "Layout",
+    "LongLayout",
+    "NamedHead",
+    "WideLayout",
+    "check_distinct",
+    "head_cells",
+    "label_cells",
+    "layout_of",
+    "named_heads",
+    "no_form",
+]
 
 _ONE_HEAD = re.compile(r"(score|logit)_(.+)", re.DOTALL)
 _MANY_HEADS = re.compile(r"([^:]+/[^:/]+):(.+)", re.DOTALL)
@@ -114,17 +127,17 @@ def _one_long(layouts: Sequence[Layout], sources: Sequence[Source]) -> LongLayou
 
 
 def _layout(table: ScoreTable, source: Source) -> Layout:
-    columns = _Columns(source.columns, table.columns, source.where)
+    columns = Columns(source.columns, table.columns, source.where)
     has_rows = columns.find("label") and columns.find("score")
     if has_rows and (columns.find("head") or table.head is not None):
         return _long(table, columns)
-    cells = _one_head(table, columns) or _many_heads(table, columns)
+    cells = label_cells(table, columns) or _many_heads(table, columns)
     if cells:
         return WideLayout((cells,))
     return _long(table, columns)
 
 
-class _Columns:
+class Columns:
     """A source's columns, looked up by role or by name, without regard to case."""
 
     def __init__(self, columns: Iterable[str], mapping: Mapping[str, str], where: str) -> None:
@@ -178,14 +191,9 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_SHOWN]) + more
 
 
-def _long(table: ScoreTable, columns: _Columns) -> LongLayout:
+def _long(table: ScoreTable, columns: Columns) -> LongLayout:
     if not any(columns.find(role) for role in ("model", "head", "label", "score")):
-        raise InputError(
-            f"is neither a long nor a wide table; it has {_listed(columns.names)}",
-            where=columns.where,
-            hint=_BOTH_FORMS,
-            code="form",
-        )
+        raise no_form(columns)
     fixed = ("", "")
     model = head = None
     if table.head is not None:
@@ -205,7 +213,22 @@ def _long(table: ScoreTable, columns: _Columns) -> LongLayout:
     return LongLayout(model, head, label, score, columns.find("truth"), fixed)
 
 
-def _one_head(table: ScoreTable, columns: _Columns) -> tuple[Cell, ...]:
+def no_form(columns: Columns) -> InputError:
+    """What to say about a table that has none of the columns that make one."""
+    return InputError(
+        f"is neither a long nor a wide table; it has {_listed(columns.names)}",
+        where=columns.where,
+        hint=_BOTH_FORMS,
+        code="form",
+    )
+
+
+def label_cells(table: ScoreTable, columns: Columns) -> tuple[Cell, ...]:
+    """The columns `score_<label>` or `logit_<label>`; none if there are none.
+
+    Raises:
+        InputError: Both kinds, or nothing says whose scores they are.
+    """
     found = [match for name in columns.names if (match := _ONE_HEAD.fullmatch(name))]
     if not found:
         return ()
@@ -233,18 +256,24 @@ def _one_head(table: ScoreTable, columns: _Columns) -> tuple[Cell, ...]:
     )
 
 
-def _many_heads(table: ScoreTable, columns: _Columns) -> tuple[Cell, ...]:
-    found = [match for name in columns.names if (match := _MANY_HEADS.fullmatch(name))]
+def _many_heads(table: ScoreTable, columns: Columns) -> tuple[Cell, ...]:
+    found = head_cells(columns, model=table.model)
     if found and table.head is not None:
         raise InputError(
-            f"names its heads in its columns ({found[0][0]}, …), and one head was named beside it",
+            f"names its heads in its columns ({found[0].column}, …), "
+            "and one head was named beside it",
             where=columns.where,
             hint="--head is for tables that do not name heads themselves.",
             code="form",
         )
+    return found
+
+
+def head_cells(columns: Columns, *, model: str | None) -> tuple[Cell, ...]:
+    """The columns `<model>/<head>:<label>`; none if there are none."""
+    found = [match for name in columns.names if (match := _MANY_HEADS.fullmatch(name))]
     return tuple(
-        Cell(match[0], _named(*_split(match[1], table.model)), check_label(match[2]))
-        for match in found
+        Cell(match[0], _named(*_split(match[1], model)), check_label(match[2])) for match in found
     )
 
 

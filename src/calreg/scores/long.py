@@ -29,7 +29,7 @@ from calreg.scores.gather import Gather
 from calreg.scores.layout import LongLayout
 from calreg.scores.sources import Source, reading
 
-__all__ = ["LongReading", "Names", "read_long"]
+__all__ = ["LongReading", "Names", "place_sql", "read_long"]
 
 _SAMPLED_ROWS = 50_000
 _MAX_DENSE = 65_536
@@ -142,7 +142,7 @@ def _code_sql(connection: Connection, layout: LongLayout, names: Names, source: 
     for column, part in zip(_columns(layout), names.parts, strict=True):
         if column is None:
             continue
-        place = _place_sql(connection, column, part, source)
+        place = place_sql(connection, column, part, source)
         if len(part) == 1:
             alone.append(f"{place} IS NOT NULL")  # cheaper than arithmetic that adds 0
         elif code:
@@ -153,7 +153,8 @@ def _code_sql(connection: Connection, layout: LongLayout, names: Names, source: 
     return f"CASE WHEN {' AND '.join(alone)} THEN {code} END" if alone else code
 
 
-def _place_sql(connection: Connection, column: str, part: Sequence[str], source: Source) -> str:
+def place_sql(connection: Connection, column: str, part: Sequence[str], source: Source) -> str:
+    """The place of a column's text in `part`, from 0; null where it is none of them."""
     enum = f"calreg_names_{next(_type_numbers)}"
     connection.execute(f"CREATE TYPE {enum} AS ENUM ({', '.join(map(literal, part))})")
     text = identifier(column)

@@ -21,7 +21,7 @@ from calreg.documents.calibration import Distribution
 from calreg.documents.strict import canonical_bytes, digest_of
 from calreg.errors import InputError
 from calreg.names import HeadName, check_label
-from calreg.scores.engine import Connection, connect, count_rows
+from calreg.scores.engine import Connection, connect
 from calreg.scores.gather import Gather
 from calreg.scores.layout import (
     LongLayout,
@@ -33,7 +33,7 @@ from calreg.scores.layout import (
 )
 from calreg.scores.long import read_long
 from calreg.scores.rejects import Suspect, counts_by_reason, first_rejects, refuse_too_many
-from calreg.scores.sources import Source, find_files, find_sources
+from calreg.scores.sources import Source, about_rows, find_files, find_sources
 from calreg.scores.table import HeadScores, Reject, Scores, ScoreTable
 from calreg.scores.wide import read_wide
 
@@ -151,18 +151,8 @@ def _total_rows(
     total = 0
     for number, source in enumerate(sources):
         columns = 1 if isinstance(layout, LongLayout) else len(layout.cells[number])
-        total += columns * _rows(connection, source)
+        total += columns * about_rows(connection, source)
     return total
-
-
-def _rows(connection: Connection, source: Source) -> int:
-    """How many rows a source has: exactly for Parquet, about for text."""
-    if source.format == "parquet":
-        return count_rows(connection, source.scan())
-    with Path(source.paths[0]).open("rb") as file:
-        lines = file.read(2**16).splitlines()[1:]
-    width = max(sum(map(len, lines)) // max(len(lines), 1), 1) + 1
-    return sum(Path(path).stat().st_size for path in source.paths) // width
 
 
 class _Reader:

@@ -30,17 +30,25 @@ _MAX_VALUE = 40
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A column of scores in which something was rejected, with the columns that matter."""
+    """A column of scores in which something was rejected, with the columns that matter.
+
+    `condition` is the SQL of the rows that count; empty for all of them.
+    """
 
     source: Source
     column: str
     truth: str | None
     names: tuple[str, ...] = ()
+    needs_truth: bool = False
+    condition: str = ""
 
     @property
     def reason(self) -> str:
         """The SQL of the reason."""
-        return reason_sql(self.source, self.column, self.truth, self.names)
+        reason = reason_sql(
+            self.source, self.column, self.truth, self.names, needs_truth=self.needs_truth
+        )
+        return f"CASE WHEN {self.condition} THEN {reason} END" if self.condition else reason
 
     @property
     def shown(self) -> str:
@@ -185,7 +193,7 @@ def refuse_too_many(
         raise InputError(
             f"all {rows:,} scores are rejected ({listed}): {places}",
             where=where,
-            hint="See that the right column is read: --column score=NAME",
+            hint=f"See that the right column is read: --column {_role(counts)}=NAME",
             code="rejects",
         )
     if not rejected <= max_rate * rows:
@@ -196,6 +204,10 @@ def refuse_too_many(
             hint=f"Correct them, or allow more: --max-reject-rate {_rate(rejected, rows)}",
             code="rejects",
         )
+
+
+def _role(counts: Mapping[str, int]) -> str:
+    return "truth" if set(counts) == {"bad_truth"} else "score"
 
 
 def _rate(rejected: int, rows: int) -> str:

@@ -24,6 +24,7 @@ from calreg.names import nearest
 from calreg.scores.engine import (
     Connection,
     connect,
+    count_rows,
     first_non_object,
     literal,
     object_keys,
@@ -31,7 +32,7 @@ from calreg.scores.engine import (
     translated,
 )
 
-__all__ = ["Source", "find_files", "find_sources", "open_text", "reading"]
+__all__ = ["Source", "about_rows", "find_files", "find_sources", "open_text", "reading"]
 
 Format = Literal["csv", "jsonl", "parquet"]
 
@@ -177,6 +178,16 @@ def find_sources(connection: Connection, files: Sequence[str]) -> tuple[Source, 
         Source(kind, tuple(paths), dict(columns), delimiter)
         for (kind, delimiter, columns), paths in grouped.items()
     )
+
+
+def about_rows(connection: Connection, source: Source) -> int:
+    """How many rows a source has: exactly for Parquet, about for text."""
+    if source.format == "parquet":
+        return count_rows(connection, source.scan())
+    with Path(source.paths[0]).open("rb") as file:
+        lines = file.read(2**16).splitlines()[1:]
+    width = max(sum(map(len, lines)) // max(len(lines), 1), 1) + 1
+    return sum(Path(path).stat().st_size for path in source.paths) // width
 
 
 def _header(connection: Connection, path: str, kind: Format) -> tuple[str, dict[str, str]]:

@@ -114,10 +114,14 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class AppliedCounts:
-    """What `apply_scores` wrote: rows, calibrated scores, empty ones, raw ones passed through."""
+    """What `apply_scores` wrote: rows, calibrated scores, empty ones, raw ones passed through.
+
+    `fired` counts the scores that fire by `<model>/<head>:<label>`, for labels that decide.
+    """
 
     out: Path
     rows: int
     calibrated: int
     unreadable: int
     raw: int
+    fired: Mapping[str, int] = field(default_factory=dict)

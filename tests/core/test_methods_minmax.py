@@ -1,12 +1,12 @@
-"""Raw scores in, calibrated scores out: the arithmetic and its laws."""
+"""Minmax, and what every method does alike with arrays: the arithmetic and its laws."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calreg.client.apply import BLOCK, apply_method
 from calreg.errors import InputError
+from calreg.methods import BLOCK, apply_method
 
 UNIT = {"p5": 0.1, "p95": 0.9}
 SCORES = st.floats(-10, 10)

@@ -1,0 +1,86 @@
+"""A tuned head as one Vega-Lite specification: a plain mapping, with all its data inside."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+from calreg.labelled import LabelledScores
+from calreg.report.pictures.measured import SetName, measured
+from calreg.report.pictures.panels import CONFIG, label_panels, legend
+from calreg.report.pictures.words import (
+    answer,
+    counts_text,
+    label_sentence,
+    undrawn_text,
+    worst_first,
+)
+from calreg.tuning import Tuned
+
+__all__ = ["MAX_LABELS", "tune_spec"]
+
+MAX_LABELS = 12
+"""Labels drawn at most; the others are named."""
+
+_SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
+_LINE = 150
+
+
+def tune_spec(
+    head: str, tuned: Tuned, calibration: LabelledScores, holdout: LabelledScores | None
+) -> dict[str, Any]:
+    """The picture of a tuned head: a row per label, those first that need a look.
+
+    Args:
+        head: Its full name.
+        tuned: What was found on these very sets.
+        calibration: What it was chosen on.
+        holdout: What it was judged on; it is what reliability and histograms show.
+
+    Returns:
+        A specification that holds curves, bins and counts, and never an item.
+    """
+    ordered = worst_first(tuned)
+    drawn, undrawn = ordered[:MAX_LABELS], ordered[MAX_LABELS:]
+    pictures = measured(tuned, calibration, holdout, drawn)
+    sets: list[SetName] = ["calibration", "holdout"] if holdout is not None else ["calibration"]
+    objectives = {label: tuned.request.objective_of(label) for label in drawn}
+    rows = [
+        label_panels(
+            pictures[label],
+            objectives[label] if tuned.labels[label].label.decision is not None else None,
+            title=_lines(label_sentence(tuned, label)),
+            subtitle=counts_text(tuned.labels[label]),
+        )
+        for label in drawn
+    ]
+    key = legend(
+        sets,
+        has_limit=any(one is not None and one.limit is not None for one in objectives.values()),
+        has_cut=any(picture.histogram.cut is not None for picture in pictures.values()),
+    )
+    said = [*_lines(f"Shown: {_shown_text(sets)}"), *_lines(undrawn_text(undrawn))]
+    return {
+        "$schema": _SCHEMA,
+        "description": f"{head}: {answer(tuned)}",
+        "title": {
+            "text": _lines(f"{head}: {answer(tuned)}", 125),
+            "subtitle": said,
+            "fontSize": 15,
+            "anchor": "start",
+            "offset": 14,
+        },
+        "config": CONFIG,
+        "spacing": 26,
+        "vconcat": [key, *rows],
+    }
+
+
+def _shown_text(sets: list[SetName]) -> str:
+    if "holdout" in sets:
+        return "reliability and histograms of the holdout; curves of both sets"
+    return "the items that the numbers were chosen on; fresh items do worse"
+
+
+def _lines(text: str, width: int = _LINE) -> list[str]:
+    return textwrap.wrap(text, width)
