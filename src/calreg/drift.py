@@ -19,7 +19,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from calreg.decisions import DECISION_FAILURES, DecisionShift, decision_shift, shift_limit
+from calreg.decisions import DECISION_FAILURES, DecisionShift, decision_shift, shift_limits
 from calreg.documents.calibration import METRICS, LabelCalibration
 from calreg.errors import InputError
 from calreg.noise import noise_of, variance_factor
@@ -51,7 +51,7 @@ LABELS_CHANGED = "labels"
 class LabelDrift:
     """One label's metrics, their noise, and what failed: METRICS, then DECISION_FAILURES.
 
-    `decision` is None where neither side decides and both have one method.
+    `decision` is None where there is neither a decision nor a probability to compare.
     """
 
     metrics: Metrics
@@ -70,16 +70,16 @@ class HeadDrift:
         noise: Per metric that of the same label, as the worst of all labels: of a head with
             one label the label's own, of a head with more of them larger.
         failed_metrics: Those that failed for some label, in METRICS order, then
-            "threshold_shift" and "method" if a label decides otherwise or is read otherwise,
-            then "labels" if the set of labels changed.
+            "threshold_shift", "probability_shift" and "method" if a label decides otherwise,
+            means another probability or is read otherwise, then "labels" if their set changed.
         is_stable: Whether every metric of every label is strictly below its threshold, and
-            every label decides as before.
+            every label decides and means what it did.
         verdict: What `is_stable` says, or that it could not be told.
         evidence: Whether a failed metric exceeds its noise. What a person or a rule changed
             (labels, method, objective, a threshold that came or went) is no chance: "drift".
-            How far a threshold moves by sampling alone is not known: a head that fails by
-            the size of a shift is unstable, with evidence "none" unless something else has.
-        label: The label that decided: the largest metric, or shift of a threshold, relative
+            How far a threshold or a map moves by sampling alone is not known: a head that fails
+            by the size of a shift is unstable, with evidence "none" unless something else has.
+        label: The label that decided: the largest metric, or shift of its decision, relative
             to its limit; a changed decision goes before all of them.
         labels: Every new label's own drift.
         items_needed: About how many items would tell, when the evidence is noise; two digits.
@@ -109,8 +109,8 @@ class Pair:
     Args:
         new: The new version's labels; at least one.
         reference: The labels of the version the reference holds; None on a first run.
-        thresholds: A limit for each of METRICS, and for `threshold_shift` if that is not to
-            be DEFAULT_THRESHOLD_SHIFT.
+        thresholds: A limit for each of METRICS, and for shifts of decisions that are not to
+            have DEFAULT_SHIFT_LIMITS.
         assume: "grown" if new's items include the reference's.
     """
 
@@ -339,20 +339,21 @@ def _with_decisions(rows: Sequence[tuple[Pair, str]], judged: list[_Judged]) -> 
         if new.method == reference.method == "minmax":
             continue
         shift = decision_shift(new, reference)
-        if shift.changes or new.decision is not None:
-            judged[place] = _with_decision(judged[place], shift, shift_limit(pair.thresholds))
+        if shift != DecisionShift() or new.decision is not None:
+            judged[place] = _with_decision(judged[place], shift, shift_limits(pair.thresholds))
     return judged
 
 
-def _with_decision(row: _Judged, shift: DecisionShift, limit: float) -> _Judged:
-    failed = (*row.drift.failed_metrics, *shift.failures(limit))
+def _with_decision(row: _Judged, shift: DecisionShift, limits: Mapping[str, float]) -> _Judged:
+    failures = shift.failures(limits)
+    failed = (*row.drift.failed_metrics, *failures)
     return row._replace(
         drift=replace(row.drift, failed_metrics=failed, decision=shift),
-        worst_rank=max(row.worst_rank, shift.rank(limit)),
-        decision_rank=shift.rank(limit),
-        is_beyond_noise=row.is_beyond_noise or bool(shift.changes),
-        # A threshold's noise is not known: no number of items would explain the shift.
-        is_unexplained=row.is_unexplained or bool(shift.failures(limit)),
+        worst_rank=max(row.worst_rank, shift.rank(limits)),
+        decision_rank=shift.rank(limits),
+        is_beyond_noise=row.is_beyond_noise or shift.is_other,
+        # A decision's noise is not known: no number of items would explain the shift.
+        is_unexplained=row.is_unexplained or bool(failures),
     )
 
 

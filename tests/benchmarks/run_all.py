@@ -18,6 +18,7 @@ BENCHMARKS = (
     ("bench_run.py", "--part", "run", "--rows", "100000000", "--pairs", "3"),
     ("bench_run.py", "--part", "run", "--rows", "1000000", "--wide", "--pairs", "3"),
     ("bench_drift.py",),
+    ("bench_thresholds.py",),
     ("bench_publish.py", "1000", "50"),
 )
 

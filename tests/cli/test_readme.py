@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from desk import scores
+from labelled_tables import table as labelled_table
 
 from calreg.cli.group import _COMMANDS
 
@@ -38,6 +39,8 @@ def elsewhere(tmp_path, monkeypatch):
     table.write_text("model,head,label,score\n" + "\n".join(lines) + "\n", encoding="utf-8")
     target = tmp_path / "scores.parquet"
     duckdb.sql(f"COPY (FROM '{table}') TO '{target}'")
+    for name, seed in (("calibration", 1), ("holdout", 2)):
+        labelled_table(tmp_path / f"{name}.csv", seed=seed)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -65,6 +68,7 @@ def test_every_command_of_the_readme_works(cli, elsewhere, monkeypatch):
     exec(snippet, space)
     assert space["calibrated"][0] == 0.0
     assert space["calibrated"][2] == 1.0
+    assert space["flagged"].tolist() == [False, False, True]
 
 
 def test_the_readme_names_only_commands_there_are():

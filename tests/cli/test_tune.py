@@ -83,7 +83,7 @@ def test_commit_publishes_a_version_that_apply_obeys(cli, registry, calibration,
 
     assert document.version == tuned.json["version"] == 1
     counts = tuned.json["labels"]["scam"]["holdout"]
-    assert applied.json["fired"]["m/posts"]["scam"] == counts["tp"] + counts["fp"]
+    assert applied.json["fired"]["m/posts:scam"] == counts["tp"] + counts["fp"]
     trial = document.labels["scam"].holdout
     assert trial.confusion.to_json() == {key: counts[key] for key in ("tp", "fp", "fn", "tn")}
 
@@ -140,7 +140,7 @@ def test_a_result_file_can_be_applied(cli, calibration, holdout, tmp_path):
 
     counts = tuned["labels"]["promo"]["holdout"]
     assert applied.code == 0
-    assert applied.json["fired"]["m/posts"]["promo"] == counts["tp"] + counts["fp"]
+    assert applied.json["fired"]["m/posts:promo"] == counts["tp"] + counts["fp"]
 
 
 def test_shared_texts_are_found_unasked(cli, calibration):
@@ -173,8 +173,8 @@ def test_the_grid_says_which_cells_are_one_decision(cli, logits):
     assert len(grid["micro_f1"][0]) == 9
     assert grid["decisions"] < 135
     assert grid["best_micro"]["micro_f1"] <= said.json["overall"]["calibration"]["micro_f1"]
-    halves = [cells for cells in grid["same_decision"] if {"temperature": 1.0, "threshold": 0.5} in cells]
-    assert len(halves[0]) >= 15
+    half = {"temperature": 1.0, "threshold": 0.5}
+    assert len(next(cells for cells in grid["same_decision"] if half in cells)) >= 15
 
 
 def test_quadrants_count_every_item_once(cli, calibration, holdout):

@@ -350,7 +350,7 @@ def test_changed_decisions_are_listed_before_shifts(rows):
 
 
 def test_run_json_has_the_decision(moved):
-    """`run --json` has shift, changes and limit of head and label; none for the stable map."""
+    """`run --json` has shifts, changes and limits of head and label, of stable maps too."""
     part = Registry.open(moved).model_runs(1)[0]
     run = Registry.open(moved).runs()[-1]
 
@@ -358,4 +358,6 @@ def test_run_json_has_the_decision(moved):
 
     assert found["m/spam"]["decision"]["threshold_shift"] == pytest.approx(0.05)
     assert found["m/spam"]["labels"]["scam"]["decision"] == found["m/spam"]["decision"]
-    assert "decision" not in found["m/odds"]["labels"]["lose"]
+    lose = found["m/odds"]["labels"]["lose"]["decision"]
+    assert (lose["threshold_shift"], lose["probability_shift"]) == (None, 0.0)
+    assert lose["limits"] == {"threshold_shift": 0.01, "probability_shift": 0.01}

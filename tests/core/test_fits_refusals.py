@@ -12,6 +12,7 @@ from calreg.calibrate.fits import (
     fit_platt,
     fit_temperature,
 )
+from calreg.calibrate.fits.isotonic import refuse_too_many
 from calreg.errors import InputError, UsageError
 
 TRUTH = np.array([False, True, False, True])
@@ -134,6 +135,37 @@ def test_scores_far_beyond_the_unit_are_no_probabilities(end):
         fit_temperature([(scores, TRUTH), (scores, ~TRUTH)], link="softmax", scale="probability")
 
 
+@pytest.mark.parametrize("link", ["sigmoid", "softmax"])
+def test_scores_beyond_all_reason_are_no_logits(link):
+    """Scores whose powers are no numbers are refused as logits."""
+    scores = np.array([1.0, 2.0, -1.0, 1e120])
+
+    with pytest.raises(InputError, match=r"to 1e\+120 are no logits"):
+        fit_temperature([(scores, TRUTH), (-scores, ~TRUTH)], link=link, scale="logit")
+
+
+@pytest.mark.parametrize("far", [1e3, 1e8, 1e12])
+def test_far_logits_break_nothing(far):
+    """Softmax logits far apart have a temperature, or are refused; nothing overflows."""
+    scores = np.array([1.0, 2.0, -1.0, 3.0] * 3 + [-0.5, far])
+    truth = np.append(np.tile(TRUTH, 3), [True, True])
+
+    found = fit_temperature([(scores, truth), (-scores, ~truth)], link="softmax", scale="logit")
+
+    assert 0.1 < found["temperature"] < 10
+
+
+def test_beta_ignores_a_logarithm_that_is_constant():
+    """Logits so high that ln(s) is 0 throughout are fitted by ln(1 - s) alone."""
+    scores = np.array([60.0, 90.0, 70.0, 100.0, 80.0, 65.0])
+    truth = np.array([False, True, True, True, False, False])
+
+    found = fit_beta(scores, truth, scale="logit")
+
+    assert found["a"] == 0.0
+    assert found["b"] > 0
+
+
 def test_scores_just_above_one_are_fitted():
     """FastText's 1.00001 counts as 1 - 1e-7, in every method that reads probabilities."""
     scores = np.array([1.00001, 0.2, 0.6, 0.4, 0.1, 1.00001, 0.9, 0.3], np.float32)
@@ -183,22 +215,7 @@ def test_scores_without_a_slope_are_refused():
 
 def test_more_knots_than_a_document_holds_are_refused():
     """A curve of more than 100,000 knots is refused with their number."""
-    # Rates 1/k .. : ever shorter runs of negatives before one positive rise at every step.
-    lengths = np.repeat(np.arange(600, 0, -1), 1)
-    assert lengths.sum() < 200_000
-    ratios = sorted({(p / n, p, n) for n in range(2, 640) for p in range(1, n)})
-    distinct, seen = [], 0.0
-    for rate, p, n in ratios:
-        if rate > seen:
-            distinct.append((p, n))
-            seen = rate
-    chosen = distinct[:100_001]
-    totals = np.array([n for _, n in chosen])
-    scores = np.repeat(np.arange(len(chosen), dtype=np.float32), totals)
-    starts = np.cumsum(totals) - totals
-    truth = np.arange(scores.size) - np.repeat(starts, totals) < np.repeat(
-        [p for p, _ in chosen], totals
-    )
+    refuse_too_many(100_000)
 
     with pytest.raises(InputError, match="has 100,001 knots, at most 100,000"):
-        fit_isotonic(scores, truth, direction="higher")
+        refuse_too_many(100_001)

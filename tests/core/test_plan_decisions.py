@@ -10,6 +10,7 @@ import pytest
 
 from calreg.calibrate import describe, minmax
 from calreg.documents import (
+    DEFAULT_SHIFT_LIMITS,
     Confusion,
     Decision,
     DecisionRow,
@@ -48,6 +49,10 @@ def cut(at: float | None, *, kept: Distribution = KEPT, objective: str = "max-f1
     decision = Decision(at, ">=", objective, status)
     trial = Trial("a" * 64, 10, 20, Confusion(tp, 2, 10 - tp, 18), {})
     return LabelCalibration("threshold", {}, kept, "higher", decision, holdout=trial)
+
+
+def platt(slope: float) -> LabelCalibration:
+    return LabelCalibration("platt", {"slope": slope, "intercept": -2.0}, KEPT, "higher")
 
 
 def computed(heads: dict[HeadName, dict[str, LabelCalibration]], **changes: object) -> Computed:
@@ -90,7 +95,9 @@ def test_a_moved_decision_is_recorded():
     found = row(plan)
     assert found.failed_metrics == ("threshold_shift",)
     assert (found.verdict, found.reference_update) == ("unstable", "updated")
-    assert found.decision == DecisionRow(0.25, 12 / 18 - 0.8, 0.0, 0.6 - 0.8, (), 0.01)
+    assert found.decision == DecisionRow(
+        0.25, None, 12 / 18 - 0.8, 0.0, 0.6 - 0.8, (), DEFAULT_SHIFT_LIMITS
+    )
     assert found.labels["scam"].decision == found.decision
     assert "moved m/spam v1 -> v2: threshold_shift 0.2500\n" in plan.message
 
@@ -114,7 +121,7 @@ def test_rows_that_only_rescale_say_nothing_of_decisions():
     assert "decision" not in data["labels"]["yes"]
     assert set(data["thresholds"]) == set(data["metrics"])
     assert "tune" not in plan.run.options
-    assert "threshold_shift" not in json.dumps(plan.run.options)
+    assert "_shift" not in json.dumps(plan.run.options)
 
 
 def test_first_row_of_a_decision_has_nothing_to_compare():
@@ -153,8 +160,35 @@ def test_limit_comes_from_the_settings():
     plan = second({"scam": cut(0.75)}, {"scam": cut(0.5)}, **rules)
 
     assert row(plan).reference_update == "unchanged"
-    assert row(plan).decision.limit == 0.5
+    assert row(plan).decision.limits == {**DEFAULT_SHIFT_LIMITS, "threshold_shift": 0.5}
     assert plan.run.options["thresholds"]["threshold_shift"] == 0.5
+
+
+def test_moved_probabilities_are_recorded():
+    """A refitted map moves the reference, and row, document and message say how far."""
+    new, old = platt(4.0), platt(3.0)
+
+    plan = second({"scam": new}, {"scam": old})
+
+    found = row(plan)
+    shift = found.decision.probability_shift
+    assert (found.failed_metrics, found.reference_update) == (("probability_shift",), "updated")
+    assert found.labels["scam"].decision == found.decision
+    assert found.decision.limits == DEFAULT_SHIFT_LIMITS
+    assert f"moved m/spam v1 -> v2: probability_shift {shift:.4f}\n" in plan.message
+    assert load_model_run(plan.files["m/v2/run.json"], where="x") == plan.model_runs["m"]
+
+
+def test_probabilities_have_a_limit_of_their_own():
+    """A wider limit keeps the reference, and is recorded with the run."""
+    rules = {"thresholds": {"probability_shift": 0.5}}
+
+    plan = second({"scam": platt(4.0)}, {"scam": platt(3.0)}, **rules)
+
+    assert row(plan).reference_update == "unchanged"
+    assert row(plan).decision.limits == {**DEFAULT_SHIFT_LIMITS, "probability_shift": 0.5}
+    assert plan.run.options["thresholds"]["probability_shift"] == 0.5
+    assert "threshold_shift" not in plan.run.options["thresholds"]
 
 
 def test_limit_for_one_head():
@@ -174,17 +208,20 @@ def test_limit_for_one_head():
 def test_the_default_limit_is_not_recorded():
     """A file that repeats the default has the same options as one that is silent."""
     silent = RegistrySettings.from_json({"name": "music"})
-    said = RegistrySettings.from_json({"name": "music", "thresholds": {"threshold_shift": 0.01}})
+    said = RegistrySettings.from_json(
+        {"name": "music", "thresholds": {"threshold_shift": 0.01, "probability_shift": 0.01}}
+    )
 
     assert run_options(silent) == run_options(said)
 
 
+@pytest.mark.parametrize("name", DEFAULT_SHIFT_LIMITS)
 @pytest.mark.parametrize("limit", ["0", "-1", "x"])
-def test_a_limit_that_means_nothing_is_refused(limit):
+def test_a_limit_that_means_nothing_is_refused(name, limit):
     """registry.yaml takes a limit above 0."""
-    text = f"schema: calreg/registry/1.0\nname: x\nthresholds: {{threshold_shift: {limit}}}\n"
+    text = f"schema: calreg/registry/1.0\nname: x\nthresholds: {{{name}: {limit}}}\n"
 
-    with pytest.raises(InputError, match="/thresholds/threshold_shift"):
+    with pytest.raises(InputError, match=f"/thresholds/{name}"):
         load_settings(text.encode(), where="registry.yaml")
 
 
@@ -233,6 +270,13 @@ def test_the_row_to_poison_is_good():
     assert load_model_run(poisoned(), where="run.json").heads["spam"].is_stable
 
 
+def test_a_stable_row_may_tell_of_another_status():
+    """A status that changed by itself is in the row, and contradicts nothing."""
+    told = poisoned(("decision/changes", ["status"]), ("labels/scam/decision/changes", ["status"]))
+
+    assert load_model_run(told, where="run.json").heads["spam"].decision.changes == ("status",)
+
+
 @pytest.mark.parametrize(
     ("pointer", "value", "problem"),
     [
@@ -244,7 +288,10 @@ def test_the_row_to_poison_is_good():
         ("failed_metrics", ["f1_change"], "failed_metrics"),
         ("decision/threshold_shift", -0.5, "decision/threshold_shift"),
         ("decision/f1_change", 1.5, "decision/f1_change"),
-        ("decision/limit", 0, "decision/limit"),
+        ("decision/probability_shift", 0.01, "not every metric is below its threshold"),
+        ("labels/scam/decision/probability_shift", 1.5, "decision/probability_shift"),
+        ("decision/limits/probability_shift", 0, "decision/limits/probability_shift"),
+        ("decision/limits", {"threshold_shift": 0.01}, "decision/limits"),
         ("decision/changes", ["mood"], "decision/changes"),
         ("decision/extra", 1, "unknown key"),
         ("range", None, "known together or not at all"),

@@ -13,12 +13,12 @@ from calreg.calibrate.guarantee import allowed_false_positives
 from calreg.calibrate.narrowing import narrowed
 from calreg.calibrate.objectives import parse_objective
 from calreg.calibrate.targets import Linear, Share, exact, target_of
-from calreg.calibrate.thresholds import best_cut, confusion_at
+from calreg.calibrate.thresholds import best_cut, confusion_at, nearest_below
 from calreg.documents.decision import STATUSES, Confusion
 from calreg.errors import InputError, UsageError
 
 # A slow machine is no counter-example.
-LAW = settings(deadline=None, max_examples=60)
+LAW = settings(deadline=None, max_examples=40)
 
 OBJECTIVES = [
     "max-f1",
@@ -289,7 +289,7 @@ def test_firing_that_pays_nothing_is_left():
 
 
 @given(seed=st.integers(0, 50), limit=st.sampled_from([0.01, 0.02, 0.05]))
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=12)
 @example(seed=0, limit=0.01)
 def test_guarantee_allows_fewer_false_positives(seed, limit):
     """With a guarantee the cut has the best recall of all with so few false positives."""
@@ -330,6 +330,23 @@ def test_what_cannot_be_tuned_on_is_refused(scores, truth, message):
     """Scores that cannot tell two classes apart raise and name the problem."""
     with pytest.raises(InputError, match=message):
         best_cut(np.array(scores), np.array(truth, dtype=bool), parse_objective("max-f1"))
+
+
+@given(label=labels(), direction=st.sampled_from(["higher", "lower"]))
+@LAW
+def test_cuts_down_to_the_nearest_silent_score_decide_alike(label, direction):
+    """Any cut between the threshold and the nearest score that does not fire has its counts."""
+    scores, truth = label
+    cut = best_cut(scores, truth, parse_objective("max-f1"), direction=direction)
+
+    silent = nearest_below(scores, cut.threshold, direction)
+
+    if silent is None:
+        assert cut.status == "fires_always"
+    else:
+        between = (silent + cut.threshold) / 2
+        assert confusion_at(scores, truth, between, direction) == cut.confusion
+        assert confusion_at(scores, truth, silent, direction) != cut.confusion
 
 
 def test_input_is_left_alone():

@@ -258,6 +258,15 @@ def test_items_are_text_as_written(tmp_path: Path) -> None:
     assert read(path, with_items=False).items is None
 
 
+def test_optional_keys_are_kept_if_they_are_there(tmp_path: Path) -> None:
+    """A further column that is wanted if there is one is kept once, and missed without a word."""
+    path = write_csv(tmp_path / "t.csv", posts())
+
+    found = read(path, keys=["text_key"], optional_keys=["text_key", "group"])
+
+    assert {name: len(texts) for name, texts in found.keys.items()} == {"text_key": 40}
+
+
 def test_null_items_and_keys_are_not_known(tmp_path: Path) -> None:
     """A null of Parquet in a column of text is an empty text."""
     table = {"item": ["a", None, "c"], "score_a": [0.5] * 3, "y_a": [1, 1, 0]}

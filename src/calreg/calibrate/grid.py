@@ -16,6 +16,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -179,12 +180,18 @@ def _check(values: Sequence[float], name: str, top: float) -> None:
 
 def _counts(scores: Floats, truth: Truth, cuts: NDArray[np.float64]) -> Counts:
     """int64, shape (2, cells): positives that fire, and all that fire."""
-    positives, negatives = np.sort(scores[truth]), np.sort(scores[~truth])
-    for part in (positives, negatives):
-        if part.size and not (np.isfinite(part[0]) and np.isfinite(part[-1])):
-            raise InputError("scores must be finite, got NaN or infinity", code="scores")
-    tp = positives.size - np.searchsorted(positives, cuts)
-    return np.array([tp, tp + negatives.size - np.searchsorted(negatives, cuts)])
+    positives, everything = np.sort(scores[truth]), np.sort(scores)
+    if everything.size and not (np.isfinite(everything[0]) and np.isfinite(everything[-1])):
+        raise InputError("scores must be finite, got NaN or infinity", code="scores")
+    least = _least_firing(cuts, scores.dtype)
+    tp = positives.size - np.searchsorted(positives, least)
+    return np.array([tp, everything.size - np.searchsorted(everything, least)])
+
+
+def _least_firing(cuts: NDArray[np.float64], kind: np.dtype[Any]) -> Floats:
+    """The lowest number of a float type that is not below each cut."""
+    least: Floats = cuts.astype(kind)
+    return np.where(least < cuts, np.nextafter(least, kind.type(np.inf)), least)
 
 
 def _ratios(part: Counts, whole: Counts) -> NDArray[np.float64]:

@@ -7,7 +7,6 @@ maximises in `calreg.calibrate.targets`.
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Mapping
@@ -174,10 +173,14 @@ def _min_cost(text: str) -> Objective:
 
 
 def _nearest(text: str) -> str:
+    import difflib  # for mistakes only
+
     return difflib.get_close_matches(text, EXAMPLES, n=1, cutoff=0.0)[0]
 
 
 def _unknown(text: str) -> UsageError:
+    import difflib  # for mistakes only
+
     meant = difflib.get_close_matches(text, EXAMPLES, n=1, cutoff=0.5)
     return UsageError(
         f"{text!r} is not an objective",

@@ -84,9 +84,7 @@ class Share:
             near = near[ahead > 0]
             top = int(near[0])
 
-    def _ahead(
-        self, tp: Counts, fp: Counts, near: NDArray[np.intp], top: int
-    ) -> NDArray[Any]:
+    def _ahead(self, tp: Counts, fp: Counts, near: NDArray[np.intp], top: int) -> NDArray[Any]:
         """By how much each beats the one at `top`, in some unit: the sign is exact."""
         over, under = self.extra.numerator, self.extra.denominator
         most = (int(tp[top]) + int(fp.max()) + int(tp.max())) * under + over

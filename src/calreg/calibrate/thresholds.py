@@ -17,11 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calreg.calibrate.guarantee import (
-    allowed_false_positives,
-    empirical_false_positives,
-    negatives_needed,
-)
+from calreg.calibrate.guarantee import allowed_false_positives, empirical_false_positives
 from calreg.calibrate.narrowing import Stretch, narrowed
 from calreg.calibrate.objectives import Objective
 from calreg.calibrate.targets import Counts, target_of
@@ -194,9 +190,8 @@ def _max_fp(objective: Objective, negatives: int, guarantee: float | None) -> in
         return None
     if guarantee is None:
         return empirical_false_positives(negatives, limit)
-    if negatives < negatives_needed(limit, guarantee):
-        return -1
-    return allowed_false_positives(negatives, limit, guarantee)
+    allowed = allowed_false_positives(negatives, limit, guarantee)
+    return -1 if allowed is None else allowed
 
 
 def _too_few(has_positives: bool, has_negatives: bool) -> Status | None:  # noqa: FBT001

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from calreg.cli.files import read_file
 from calreg.cli.group import Session, pass_session
 from calreg.cli.opening import open_registry
 from calreg.cli.options import head_name, json_option, mapping_of, table_options
@@ -47,6 +48,14 @@ _SHOWN = 10
     help="Apply this version of a head instead of its reference. Repeatable.",
 )
 @click.option(
+    "--calibration",
+    "documents",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Apply the calibration in this file: a version, or what tune --out wrote. Repeatable.",
+)
+@click.option(
     "--missing",
     type=click.Choice(["refuse", "raw"]),
     default="refuse",
@@ -66,7 +75,9 @@ def apply_command(session: Session, /, *, as_json: bool, **options: Any) -> None
     """
     from calreg.scores import ScoreTable, apply_scores
 
-    calibrations = _calibrations(session, options["installed"], options["versions"])
+    calibrations = _calibrations(
+        session, options["installed"], options["versions"], options["documents"]
+    )
     table = ScoreTable(
         paths=options["scores"],
         columns=mapping_of(options["columns"]),
@@ -120,8 +131,15 @@ def _head(text: str | None) -> HeadName | None:
 
 
 def _calibrations(
-    session: Session, installed: Path | None, versions: tuple[str, ...]
+    session: Session,
+    installed: Path | None,
+    versions: tuple[str, ...],
+    documents: tuple[Path, ...],
 ) -> Mapping[HeadName, Calibration]:
+    if documents:
+        if installed is not None or versions or session.folder is not None:
+            raise UsageError("--calibration applies files; --from, --use and --registry others")
+        return _from_files(documents)
     if installed is None:
         return _from_registry(session, versions)
     if versions or session.folder is not None:
@@ -131,6 +149,18 @@ def _calibrations(
     opened = Client.open(installed)
     names = [HeadName.parse(head) for head in opened.heads()]
     return {name: opened.reference(name.full).calibration for name in names}
+
+
+def _from_files(paths: tuple[Path, ...]) -> Mapping[HeadName, Calibration]:
+    from calreg.documents import find_calibration
+
+    found: dict[HeadName, Calibration] = {}
+    for path in paths:
+        calibration = find_calibration(read_file(path), where=str(path))
+        if calibration.name in found:
+            raise UsageError(f"--calibration: a second file for {calibration.name}: {path}")
+        found[calibration.name] = calibration
+    return found
 
 
 def _from_registry(session: Session, versions: tuple[str, ...]) -> Mapping[HeadName, Calibration]:

@@ -144,7 +144,7 @@ def _compared(
 
 
 def _document(spec: Spec, comparison: Comparison, around: Surroundings) -> Json:
-    """The whole comparison; `document` is the recommended calibration, ready to be applied."""
+    """The whole comparison; `document` is the recommended calibration itself."""
     return {
         "head": spec.head.full,
         "spec": spec.raw,
@@ -187,7 +187,7 @@ def _next(spec: Spec, folder: Path, comparison: Comparison) -> str:
         return "more negatives, a looser limit, or another objective; reasons are above"
     tried = comparison.tried[comparison.recommended]
     if tried.steps:
-        return "--out FILE, then calreg apply --calibration FILE, on items that chose nothing"
+        return "the same with --out FILE, which holds the recommended calibration"
     option = next(one for one in spec.options if one.name == comparison.recommended)
     paths = [beside(folder, path) for path in option.calibration.paths]
     words = ["calreg", "tune", *paths, "--head", spec.head.full]

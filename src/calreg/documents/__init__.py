@@ -38,6 +38,7 @@ from calreg.documents.decision import (
 from calreg.documents.index import Entry, Index, Lock, LockEntry, ModelEntry, ModelIndex
 from calreg.documents.moves import Move, Pin, Pins
 from calreg.documents.run import (
+    INFORMATIONAL_CHANGES,
     DecisionRow,
     HeadRow,
     LabelRow,
@@ -51,7 +52,7 @@ from calreg.documents.schemas import KINDS, Kind, kind_of, schema_bytes, schema_
 from calreg.documents.semantics import Problem, semantic_problems
 from calreg.documents.settings import (
     DEFAULT_MIN_SAMPLES,
-    DEFAULT_THRESHOLD_SHIFT,
+    DEFAULT_SHIFT_LIMITS,
     DEFAULT_THRESHOLDS,
     HeadSettings,
     RegistrySettings,
@@ -63,9 +64,10 @@ __all__ = [
     "AVERAGES",
     "CELLS",
     "DEFAULT_MIN_SAMPLES",
+    "DEFAULT_SHIFT_LIMITS",
     "DEFAULT_THRESHOLDS",
-    "DEFAULT_THRESHOLD_SHIFT",
     "FIGURES",
+    "INFORMATIONAL_CHANGES",
     "KINDS",
     "METHOD_PARAMETERS",
     "METRICS",
@@ -107,6 +109,7 @@ __all__ = [
     "canonical_bytes",
     "checked_bytes",
     "digest_of",
+    "find_calibration",
     "kind_of",
     "load",
     "load_calibration",
@@ -172,6 +175,20 @@ def checked_bytes(kind: Kind, document: Document, *, where: str) -> bytes:
 def load_calibration(raw: bytes, *, where: str) -> Calibration:
     """The calibration that the bytes of a version or reference hold."""
     return Calibration.from_json(load("calibration", raw, where=where))
+
+
+def find_calibration(raw: bytes, *, where: str) -> Calibration:
+    """The calibration in a file: a version or reference, or what `tune --out` wrote of one.
+
+    Raises:
+        InputError: It is neither, or fails a check.
+    """
+    data = load_json(raw, where=where)
+    held = data.get("document")
+    if "schema" not in data and isinstance(held, dict):
+        data = held
+    _check("calibration", data, where=where)
+    return Calibration.from_json(data)
 
 
 def load_run(raw: bytes, *, where: str) -> Run:

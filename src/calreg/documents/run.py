@@ -13,9 +13,11 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from calreg.documents.calibration import METRICS
+from calreg.documents.settings import DEFAULT_SHIFT_LIMITS
 from calreg.documents.strict import Json, canonical_bytes, digest_of
 
 __all__ = [
+    "INFORMATIONAL_CHANGES",
     "DecisionRow",
     "Evidence",
     "HeadRow",
@@ -33,6 +35,12 @@ Verdict = Literal["stable", "unstable", "undecided"]
 Evidence = Literal["drift", "noise", "none"]
 ReferenceUpdate = Literal["updated", "unchanged", "held"]
 Metrics = Mapping[str, float | None]
+
+INFORMATIONAL_CHANGES = frozenset({"status"})
+"""Changes of a decision that fail nothing: a status says why a threshold is what it is.
+
+Whether a label fires is said by its threshold, which is compared by itself.
+"""
 
 
 def timestamp_text(when: datetime) -> str:
@@ -66,25 +74,32 @@ def _float(value: float | None) -> float | None:
 class DecisionRow:
     """How far a label's decision moved from the reference's; see `calreg.decisions`.
 
-    `limit` is what `threshold_shift` must stay strictly below.
+    `limits` has what each shift must stay strictly below, by its name.
     """
 
     threshold_shift: float | None
+    probability_shift: float | None
     f1_change: float | None
     fpr_change: float | None
     recall_change: float | None
     changes: tuple[str, ...]
-    limit: float
+    limits: Mapping[str, float]
+
+    @property
+    def is_other(self) -> bool:
+        """Whether a part is another that must not change; a status may."""
+        return not INFORMATIONAL_CHANGES.issuperset(self.changes)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> DecisionRow:
         return cls(
             threshold_shift=_float(data["threshold_shift"]),
+            probability_shift=_float(data["probability_shift"]),
             f1_change=_float(data["f1_change"]),
             fpr_change=_float(data["fpr_change"]),
             recall_change=_float(data["recall_change"]),
             changes=tuple(data["changes"]),
-            limit=float(data["limit"]),
+            limits={name: float(data["limits"][name]) for name in DEFAULT_SHIFT_LIMITS},
         )
 
 
@@ -97,7 +112,7 @@ class LabelRow:
     """One label of a head in one run.
 
     `p5` and `p95` are of the raw scores; None where a document does not hold them.
-    `decision` is None where there is none to compare.
+    `decision` is None where there is neither a decision nor a probability to compare.
     """
 
     p5: float | None

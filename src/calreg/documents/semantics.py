@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import pairwise
 from typing import Any
+from unicodedata import category
 
 from calreg.documents.calibration import METHOD_PARAMETERS, METRICS, QUANTILES
+from calreg.documents.run import INFORMATIONAL_CHANGES
 from calreg.documents.schemas import Kind
 from calreg.errors import InputError
 from calreg.names import HeadName, case_collision, check_label
@@ -126,6 +128,8 @@ def _decision(numbers: Mapping[str, Any]) -> Iterator[Problem]:
     if missing := sorted(_DECISION - present):
         yield "", f"has a decision without {', '.join(missing)}"
         return
+    if any(category(sign) in {"Cc", "Cs"} for sign in numbers["objective"]):
+        yield "/objective", "holds control characters"
     fires = numbers["status"] in {"ok", "fires_always"}
     if fires != (numbers["threshold"] is not None):
         yield "/threshold", f"{numbers['threshold']} contradicts status {numbers['status']!r}"
@@ -225,8 +229,11 @@ def _all_below(row: Mapping[str, Any]) -> bool:
             for name in METRICS
         )
         and all(
-            not moved["changes"]
-            and (moved["threshold_shift"] is None or moved["threshold_shift"] < moved["limit"])
+            set(moved["changes"]) <= INFORMATIONAL_CHANGES
+            and all(
+                moved[name] is None or moved[name] < limit
+                for name, limit in moved["limits"].items()
+            )
             for part in (row, *row["labels"].values())
             if (moved := part.get("decision")) is not None
         )

@@ -16,8 +16,8 @@ from calreg.names import HeadName
 
 __all__ = [
     "DEFAULT_MIN_SAMPLES",
+    "DEFAULT_SHIFT_LIMITS",
     "DEFAULT_THRESHOLDS",
-    "DEFAULT_THRESHOLD_SHIFT",
     "HeadSettings",
     "RegistrySettings",
 ]
@@ -34,8 +34,8 @@ DEFAULT_THRESHOLDS: Mapping[str, float] = {
     "median_drift": 0.05,
     "iqr_drift": 0.1,
 }
-DEFAULT_THRESHOLD_SHIFT = 0.01
-"""The limit for decisions; it is in no `thresholds` unless a file sets another."""
+DEFAULT_SHIFT_LIMITS: Mapping[str, float] = {"threshold_shift": 0.01, "probability_shift": 0.01}
+"""The limits for decisions; they are in no `thresholds` unless a file sets others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,9 @@ class HeadSettings:
     """The rules for one head.
 
     `thresholds` maps each drift metric to the value it must stay strictly below, and
-    `threshold_shift` too where that is not DEFAULT_THRESHOLD_SHIFT; `grid` is the
-    histogram's (lo, hi), None where the scores decide; `promote_on` says which verdict
-    moves the reference: any instability, or only drift beyond sampling noise.
+    a shift of DEFAULT_SHIFT_LIMITS too where it is not as there; `grid` is the histogram's
+    (lo, hi), None where the scores decide; `promote_on` says which verdict moves the
+    reference: any instability, or only drift beyond sampling noise.
     """
 
     thresholds: Mapping[str, float]
@@ -80,11 +80,9 @@ class HeadSettings:
 
 def _laid_over(limits: Mapping[str, float], data: Mapping[str, Any]) -> dict[str, float]:
     found = {**limits, **{key: float(value) for key, value in data.items()}}
-    # The default is not written: a run is the same whether a file repeats it or not, and
-    # runs from before there was such a limit are, too.
-    if found.get("threshold_shift") == DEFAULT_THRESHOLD_SHIFT:
-        del found["threshold_shift"]
-    return found
+    # A default is not written: a run is the same whether a file repeats it or not, and
+    # runs from before there were such limits are, too.
+    return {key: limit for key, limit in found.items() if DEFAULT_SHIFT_LIMITS.get(key) != limit}
 
 
 @dataclass(frozen=True, slots=True)

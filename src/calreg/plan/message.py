@@ -108,8 +108,8 @@ def _why_moved(row: HeadRow) -> str:
     if row.reference_version is None:
         return "first reference"
     moved = row.decision
-    shift = {} if moved is None else {"threshold_shift": moved.threshold_shift}
-    numbers = {name: {**row.metrics, **shift}.get(name) for name in row.failed_metrics}
+    shifts = {} if moved is None else {name: getattr(moved, name) for name in moved.limits}
+    numbers = {name: {**row.metrics, **shifts}.get(name) for name in row.failed_metrics}
     failed = [name if value is None else f"{name} {value:.4f}" for name, value in numbers.items()]
     changes = [name for name in moved.changes if name != "method"] if moved is not None else []
     return ", ".join([*failed, f"changed {', '.join(changes)}"] if changes else failed)

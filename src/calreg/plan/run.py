@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from calreg.decisions import DecisionShift, shift_limit
+from calreg.decisions import DecisionShift, shift_limits
 from calreg.documents import (
     METRICS,
     Calibration,
@@ -261,11 +261,12 @@ def _decision_row(shift: DecisionShift | None, limits: Mapping[str, float]) -> D
         return None
     return DecisionRow(
         threshold_shift=shift.threshold_shift,
+        probability_shift=shift.probability_shift,
         f1_change=shift.f1_change,
         fpr_change=shift.fpr_change,
         recall_change=shift.recall_change,
         changes=shift.changes,
-        limit=shift_limit(limits),
+        limits=shift_limits(limits),
     )
 
 

@@ -7,13 +7,13 @@ that a decision was chosen on to those kept apart: the second number is the one 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import repeat
 from typing import Any, TypeAlias
 
 from rich.text import Text
 
-from calreg.decisions import METHOD_CHANGED, THRESHOLD_SHIFT, DecisionShift
+from calreg.decisions import METHOD_CHANGED, PROBABILITY_SHIFT, THRESHOLD_SHIFT, DecisionShift
 from calreg.documents import Confusion, DecisionRow, LabelCalibration, Trial
 from calreg.plan.message import one_line
 from calreg.report.numbers import UNICODE, Signs, limited_text, number_text
@@ -27,7 +27,8 @@ __all__ = [
     "head_columns",
     "is_plain",
     "method_text",
-    "shift_cell",
+    "probability_text",
+    "shift_columns",
     "shift_words",
 ]
 
@@ -245,7 +246,8 @@ def _mean(values: Sequence[float | None]) -> float | None:
 def shift_words(moved: DecisionRow, *, signs: Signs = UNICODE) -> str:
     """How far a decision moved: the shift, and what is another than before.
 
-    >>> shift_words(DecisionRow(0.05, None, None, None, ("objective", "method"), 0.01))
+    >>> limits = {"threshold_shift": 0.01, "probability_shift": 0.01}
+    >>> shift_words(DecisionRow(0.05, None, None, None, None, ("objective", "method"), limits))
     '0.050, other objective'
     """
     changes = [word for change, word in _CHANGES.items() if change in moved.changes]
@@ -253,7 +255,7 @@ def shift_words(moved: DecisionRow, *, signs: Signs = UNICODE) -> str:
         changes = [word for word in changes if word != _CHANGES["status"]]
     if moved.threshold_shift is None and changes:
         return ", ".join(dict.fromkeys(changes))
-    number = limited_text(moved.threshold_shift, moved.limit, signs=signs)
+    number = limited_text(moved.threshold_shift, moved.limits[THRESHOLD_SHIFT], signs=signs)
     return ", ".join([number, *dict.fromkeys(changes)])
 
 
@@ -272,32 +274,36 @@ def change_lines(
     old: Labels,
     new: Labels,
     moved: Moved,
-    limit: float,
+    limits: Mapping[str, float],
     *,
     width: int | None,
     signs: Signs = UNICODE,
 ) -> list[Text]:
-    """From old to new: method, raw score cut, rates on the same holdout, shift and its limit.
+    """From old to new: method, raw score cut, rates on the same holdout, shifts and limits.
 
     There is no rate where the two were not tried on the same holdout.
     """
     pairs = [(old.get(label), new.get(label)) for label in labels]
     shifts = [moved.get(label) for label in labels]
-    method = Column("method", [*(_before_after(pair, method_text, signs) for pair in pairs), ""])
+    found = [None if shift is None else _row(shift, limits) for shift in shifts]
+    failed = [() if shift is None else shift.failures(limits) for shift in shifts]
+    shown_shifts = [
+        replace(column, cells=[*column.cells, Text(f"{limits[name]:g}", "dim")])
+        for name, column in _shift_columns(found, failed, signs).items()
+    ]
+    method = Column("method", [*(_method_change(pair, signs) for pair in pairs), ""])
 
     def columns(rate_text: Callable[..., str]) -> list[Column]:
-        return [
+        made = [
             Column("label", [*labels, "stable below"], can_shrink=True),
             Column("fires", [*(_before_after(pair, _cut_text, signs) for pair in pairs), ""]),
             *(
                 Column(name, [*map(rate_text, pairs, shifts, repeat(name), repeat(signs)), ""])
                 for name in _RATES
             ),
-            Column(
-                "shift",
-                [*(_shift(shift, limit, signs) for shift in shifts), Text(f"{limit:g}", "dim")],
-            ),
+            *shown_shifts,
         ]
+        return [column for column in made if {*map(str, column.cells)} != {signs.nothing, ""}]
 
     wide = columns(_rate_change)
     if fits([wide[0], method, *wide[1:]], width):
@@ -307,23 +313,33 @@ def change_lines(
     return [*rows(shown, width=width, signs=signs), Text(), *below]
 
 
-def _shift(shift: DecisionShift | None, limit: float, signs: Signs) -> Text:
-    if shift is None:
-        return Text(signs.nothing)
-    row = DecisionRow(
-        shift.threshold_shift,
-        shift.f1_change,
-        shift.fpr_change,
-        shift.recall_change,
-        shift.changes,
-        limit,
-    )
-    return shift_cell(row, shift.failures(limit), signs=signs)
+def _row(shift: DecisionShift, limits: Mapping[str, float]) -> DecisionRow:
+    """As it would stand in a run with these limits."""
+    named = {part.name: getattr(shift, part.name) for part in fields(shift)}
+    return DecisionRow(**named, limits=limits)
 
 
 def _before_after(pair: _Pair, text_of: Callable[[LabelCalibration], str], signs: Signs) -> str:
     before, after = (signs.nothing if label is None else text_of(label) for label in pair)
     return before if before == after else f"{before} {signs.arrow} {after}"
+
+
+def _method_change(pair: _Pair, signs: Signs) -> str:
+    """The method before and after; of one that stayed, only the parameters that did not."""
+    old, new = pair
+    if old is None or new is None or old.method != new.method:
+        return _before_after(pair, method_text, signs)
+    parts = zip(method_text(old).split(", "), method_text(new).split(", "), strict=True)
+    return ", ".join(_part_change(before, after, signs) for before, after in parts)
+
+
+def _part_change(before: str, after: str, signs: Signs) -> str:
+    """A name is not said twice: `slope 1 → 2`."""
+    if before == after:
+        return before
+    named, _, number = after.rpartition(" ")
+    same = before.rpartition(" ")[0] == named
+    return f"{before} {signs.arrow} {number if same else after}"
 
 
 def _cut_text(label: LabelCalibration) -> str:
@@ -354,13 +370,56 @@ def _rate_change(pair: _Pair, shift: DecisionShift | None, name: str, signs: Sig
     return f"{_trend(before, after, signs)} ({change:+.3f})"
 
 
-def shift_cell(moved: DecisionRow | None, failed: Sequence[str], *, signs: Signs = UNICODE) -> Text:
-    """The same, marked with colour and sign where it failed; a changed method is named."""
+def shift_columns(
+    moved: Sequence[DecisionRow | None],
+    failed: Sequence[Sequence[str]],
+    *,
+    signs: Signs = UNICODE,
+) -> list[Column]:
+    """How far decisions and probabilities moved, one row each; no column where none could.
+
+    Args:
+        moved: A row's decision; None where it has none.
+        failed: What failed of the row.
+        signs: What the stream can show.
+    """
+    return list(_shift_columns(moved, failed, signs).values())
+
+
+def _shift_columns(
+    moved: Sequence[DecisionRow | None], failed: Sequence[Sequence[str]], signs: Signs
+) -> dict[str, Column]:
+    known = [row for row in moved if row is not None]
+    columns = {}
+    if any(row.threshold_shift is not None or row.changes for row in known):
+        cells = [_shift_cell(*row, signs) for row in zip(moved, failed, strict=True)]
+        columns[THRESHOLD_SHIFT] = Column("threshold", cells)
+    if any(row.probability_shift is not None for row in known):
+        cells = [_probability_cell(*row, signs) for row in zip(moved, failed, strict=True)]
+        columns[PROBABILITY_SHIFT] = Column("probability", cells)
+    return columns
+
+
+def _shift_cell(moved: DecisionRow | None, failed: Sequence[str], signs: Signs) -> Text:
+    """The shift, marked with colour and sign where it failed; a changed method is named."""
     if moved is None:
         return Text(signs.nothing)
-    parts = [Text(shift_words(moved, signs=signs))]
+    words = shift_words(moved, signs=signs)
+    parts = [Text(words)]
     if THRESHOLD_SHIFT in failed:
-        parts = [Text(f"{shift_words(moved, signs=signs)} {signs.failed}", "red")]
+        parts = [Text(f"{words} {signs.failed}", "red")]
     if METHOD_CHANGED in failed:
-        parts.append(Text(f"method {signs.failed}", "red"))
+        parts = [*(parts if words != signs.nothing else []), Text(f"method {signs.failed}", "red")]
     return Text(" ").join(parts)
+
+
+def _probability_cell(moved: DecisionRow | None, failed: Sequence[str], signs: Signs) -> Text:
+    if moved is None:
+        return Text(signs.nothing)
+    text = probability_text(moved, signs=signs)
+    return Text(f"{text} {signs.failed}", "red") if PROBABILITY_SHIFT in failed else Text(text)
+
+
+def probability_text(moved: DecisionRow, *, signs: Signs = UNICODE) -> str:
+    """How far probabilities moved, never rounded onto the limit."""
+    return limited_text(moved.probability_shift, moved.limits[PROBABILITY_SHIFT], signs=signs)

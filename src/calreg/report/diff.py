@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.text import Text
 
-from calreg.decisions import DecisionShift, shift_limit
+from calreg.decisions import DecisionShift, shift_limits
 from calreg.documents import METRICS, QUANTILES, Calibration, LabelCalibration
 from calreg.drift import HeadDrift, LabelDrift
 from calreg.report.decisions import change_lines, is_plain
@@ -74,8 +74,8 @@ def _change_lines(
     if is_plain(old.labels) and is_plain(new.labels):
         return []
     moved = {label: found.decision for label, found in drift.labels.items()}
-    limit = shift_limit(thresholds)
-    lines = change_lines(labels, old.labels, new.labels, moved, limit, width=width, signs=signs)
+    limits = shift_limits(thresholds)
+    lines = change_lines(labels, old.labels, new.labels, moved, limits, width=width, signs=signs)
     return [Text(), *lines]
 
 
@@ -180,7 +180,7 @@ def diff_json(
         "to": new.version,
         **{part.name: getattr(drift, part.name) for part in fields(drift) if part.name != "labels"},
         "decision": _shift_json(drift.decision),
-        "thresholds": {**thresholds, "threshold_shift": shift_limit(thresholds)},
+        "thresholds": {**thresholds, **shift_limits(thresholds)},
         "labels": {
             label: {
                 "from": _label_json(old.labels.get(label)),

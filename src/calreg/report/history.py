@@ -9,7 +9,7 @@ from typing import Any
 from rich.text import Text
 
 from calreg.documents import METRICS, DecisionRow, timestamp_text
-from calreg.report.decisions import shift_cell
+from calreg.report.decisions import shift_columns
 from calreg.report.numbers import (
     UNICODE,
     Signs,
@@ -73,7 +73,7 @@ def _columns(history: Sequence[Row], signs: Signs, metrics: Sequence[str]) -> li
             Column(METRIC_HEADERS[name], [_metric(row, name, signs) for row in history])
             for name in metrics
         ),
-        *_decision_column(history, signs),
+        *_decision_columns(history, signs),
         Column("verdict", [_verdict(row) for row in history]),
         Column("reference", [_reference(row, signs) for row in history]),
     ]
@@ -93,17 +93,10 @@ def _metric(row: Row, name: str, signs: Signs) -> Text:
     return Text(f"{text} {signs.failed}", "red") if is_failed else Text(text)
 
 
-def _decision_column(history: Sequence[Row], signs: Signs) -> list[Column]:
-    """How far thresholds moved, in a history where there are any."""
-    if all(row["decision"] is None for row in history):
-        return []
-    return [Column("threshold", [_decision(row, signs) for row in history])]
-
-
-def _decision(row: Row, signs: Signs) -> Text:
-    found = row["decision"]
-    moved = None if found is None else DecisionRow.from_json(found)
-    return shift_cell(moved, row["failed_metrics"], signs=signs)
+def _decision_columns(history: Sequence[Row], signs: Signs) -> list[Column]:
+    found = [row["decision"] for row in history]
+    moved = [None if data is None else DecisionRow.from_json(data) for data in found]
+    return shift_columns(moved, [row["failed_metrics"] for row in history], signs=signs)
 
 
 def _verdict(row: Row) -> Text:

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from rich.text import Text
 
-from calreg.decisions import DECISION_FAILURES, THRESHOLD_SHIFT
+from calreg.decisions import DECISION_FAILURES, PROBABILITY_SHIFT, THRESHOLD_SHIFT
 from calreg.documents import METRICS, HeadRow, ModelRun, RunInputs
-from calreg.report.decisions import shift_cell, shift_words
+from calreg.report.decisions import probability_text, shift_columns, shift_words
 from calreg.report.numbers import (
     UNICODE,
     Signs,
@@ -48,7 +48,11 @@ METRIC_HEADERS: Mapping[str, str] = {
     "median_drift": "median",
     "iqr_drift": "iqr",
 }
-_FAILURE_HEADERS = {**METRIC_HEADERS, THRESHOLD_SHIFT: "threshold"}
+_FAILURE_HEADERS = {
+    **METRIC_HEADERS,
+    THRESHOLD_SHIFT: "threshold",
+    PROBABILITY_SHIFT: "probability",
+}
 _VERDICT_STYLE = {"unstable": "red", "noise?": "yellow", "undecided": "yellow", "stable": "green"}
 _MAX_NEW = 40
 _MAX_CHANGED = 40
@@ -81,8 +85,8 @@ def _largest(row: HeadRow) -> float:
         value = row.metrics[name]
         sizes.append(float("inf") if value is None else value / row.thresholds[name])
     if (moved := row.decision) is not None:
-        shift = (moved.threshold_shift or 0.0) / moved.limit
-        sizes.append(float("inf") if moved.changes else shift)
+        sizes += [(getattr(moved, name) or 0.0) / moved.limits[name] for name in moved.limits]
+        sizes += [float("inf")] if moved.is_other else []
     return max(sizes)
 
 
@@ -90,7 +94,8 @@ def reading_line(
     inputs: RunInputs, rejects: Sequence[str], words: Mapping[str, str], signs: Signs = UNICODE
 ) -> Text:
     """What was read: files, scores, and what was rejected, with the first place."""
-    what = "score" if inputs.kind in {"long", "wide"} else "label"  # imports hold no scores
+    is_scores = inputs.kind in {"long", "wide", "labelled"}  # imports hold none
+    what = "score" if is_scores else "label"
     parts = [plural(len(inputs.files), "file"), plural(inputs.accepted, what)]
     if total := sum(inputs.rejected.values()):
         counts = ", ".join(
@@ -145,18 +150,15 @@ def _wide_columns(shown: Sequence[tuple[str, HeadRow]], signs: Signs) -> list[Co
         ),
         Column("ref", [version_text(row.reference_version, signs=signs) for _, row in shown]),
         *metrics,
-        *_decision_column(shown, signs),
+        *_decision_columns(shown, signs),
         Column("verdict", [verdict_cell(row) for _, row in shown]),
         Column("reference", [update_text(row, signs) for _, row in shown]),
     ]
 
 
-def _decision_column(shown: Sequence[tuple[str, HeadRow]], signs: Signs) -> list[Column]:
-    """How far thresholds moved, where there are any."""
-    if all(row.decision is None for _, row in shown):
-        return []
-    cells = [shift_cell(row.decision, row.failed_metrics, signs=signs) for _, row in shown]
-    return [Column("threshold", cells)]
+def _decision_columns(shown: Sequence[tuple[str, HeadRow]], signs: Signs) -> list[Column]:
+    moved = [row.decision for _, row in shown]
+    return shift_columns(moved, [row.failed_metrics for _, row in shown], signs=signs)
 
 
 def _narrow_columns(shown: Sequence[tuple[str, HeadRow]], signs: Signs) -> list[Column]:
@@ -218,6 +220,8 @@ def _failed_number(row: HeadRow, name: str, signs: Signs) -> list[str]:
     """The metric's number; none for a changed set of labels, which has none."""
     if name == THRESHOLD_SHIFT and row.decision is not None:
         return [shift_words(row.decision, signs=signs)]
+    if name == PROBABILITY_SHIFT and row.decision is not None:
+        return [probability_text(row.decision, signs=signs)]
     if name not in row.metrics:
         return []
     return [limited_text(row.metrics[name], row.thresholds[name], signs=signs)]

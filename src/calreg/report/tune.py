@@ -189,7 +189,7 @@ def _empirical(tuned: Tuned, signs: Signs) -> list[Text]:
         parts = [
             f"recall {counts.recall:.3f}",
             f"FPR {counts.fpr:.4f}",
-            "its limit is exceeded on fresh items more often than not",
+            "fresh items exceed its limit about every second time",
         ]
         lines.append(Text(f"{label}: without the guarantee {where}, {signs.joined(parts)}", "dim"))
     return [Text(), *lines] if lines else []

@@ -72,11 +72,8 @@ def read_labelled(
         try:
             found = reader.read(with_items=with_items)
         except InputError as error:
-            raise (
-                error
-                if error.where
-                else InputError(error.message, where=at, hint=error.hint, code=error.code)
-            ) from error
+            error.where = error.where or at
+            raise
         if found.cells == 0:
             raise no_rows(connection, sources, where or {})
         counts, first = reader.rejects(found)

@@ -301,6 +301,10 @@ def _disqualified(tried: Tried, rule: Rule, value: float | None) -> Iterator[str
     if tried.problem is not None:
         yield tried.problem
         return
+    if tried.tuned is not None and any(
+        caution.code == "tuned_on_holdout" for caution in tried.tuned.cautions
+    ):
+        yield "its calibration set is the holdout, so its figures say nothing"
     for bound in rule.bounds:
         for label, evidence in tried.holdout.items():
             if (broken := bound.broken_by(label, evidence)) is not None:

@@ -212,13 +212,14 @@ def figure_of_labels(name: str) -> Together:
     >>> figure_of_labels("worst_fpr").words
     'worst FPR'
     """
-    how, underscore, rest = name.partition("_")
-    if not underscore or how not in _HOW:
-        known = [f"{prefix}_{figure}" for prefix in _HOW for figure in KNOWN]
+    how, _, rest = name.partition("_")
+    try:
+        figure = figure_named(rest if how in _HOW else "")
+    except InputError as error:
+        known = [f"{prefix}_{one}" for prefix in _HOW for one in KNOWN]
         raise InputError(
             f"no figure of several labels {name!r}", hint=nearest(name, known), code="figure"
-        )
-    figure = figure_named(rest)
+        ) from error
     if how == "micro" and figure.formula is None:
         raise InputError(
             f"{figure.words} is no share of counts, so there is no {name}",

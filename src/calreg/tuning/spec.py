@@ -256,7 +256,7 @@ def _addition(place: Place) -> Pool:
     place.only(_POOL)
     wanted = NegativesWanted(
         maximum=place.needed_whole("max", least=1),
-        minimum=place.whole("min", least=0, default=1),
+        minimum=_minimum(place, "max"),
         exclude_train=place.flag("exclude_train"),
         seed=place.whole("seed", least=0, default=0),
     )
@@ -267,10 +267,14 @@ def _mining(place: Place) -> Pool:
     place.only(_MINE)
     wanted = NegativesWanted(
         maximum=place.needed_whole("top", least=1),
-        minimum=place.whole("min", least=0, default=1),
+        minimum=_minimum(place, "top"),
         exclude_train=place.flag("exclude_train"),
     )
     return Pool(_rows_of(place), wanted, (place.needed_text("label"),))
+
+
+def _minimum(place: Place, most: str) -> int:
+    return place.whole("min", least=0, most=place.needed_whole(most, least=1), default=1)
 
 
 def _request(place: Place) -> Request:

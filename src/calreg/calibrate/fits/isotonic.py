@@ -49,11 +49,20 @@ def fit_isotonic(scores: Floats, truth: Truth, *, direction: Direction) -> dict[
     ends = np.append(starts[1:], steps.scores.size) - 1
     # A flat of one score has one knot, any other two.
     places, owners = np.unique(np.append(starts, ends), return_index=True)
-    if places.size > MOST_KNOTS:
+    refuse_too_many(places.size)
+    y = np.tile(rates, 2)[owners]
+    return {"x": tuple(steps.scores[places].tolist()), "y": tuple(y.tolist())}
+
+
+def refuse_too_many(knots: int) -> None:
+    """Nothing, if a document can hold so many knots.
+
+    Raises:
+        InputError: It cannot; some 40 million scores can need as many.
+    """
+    if knots > MOST_KNOTS:
         raise InputError(
-            f"the curve has {places.size:,} knots, at most {MOST_KNOTS:,} can be stored",
+            f"the curve has {knots:,} knots, at most {MOST_KNOTS:,} can be stored",
             hint="Take 'histogram' or 'platt'.",
             code="fit",
         )
-    y = np.tile(rates, 2)[owners]
-    return {"x": tuple(steps.scores[places].tolist()), "y": tuple(y.tolist())}

@@ -42,8 +42,8 @@ class _Unit:
 def _span(ends: Float64s) -> tuple[float, float]:
     """The middle and the width of a feature from its ends, which it has at the scores' ends."""
     low, high = float(ends.min()), float(ends.max())
-    # The logarithm of a probability near 1 may be a constant but for 1e-40: then it is one.
-    return low / 2 + high / 2, high - low if high - low > 1e-30 else 1.0
+    # The logarithm of a probability near 1 may be a constant but for 1e-20: then it is one.
+    return low / 2 + high / 2, high - low if high - low > 1e-12 else 1.0
 
 
 def _unit(middle: float, width: float, mean: float, square: float) -> _Unit:

@@ -44,6 +44,7 @@ Scale: TypeAlias = Literal["logit", "probability"]
 LOWEST, HIGHEST = 1e-3, 1e3
 """Temperatures beyond these are refused: such scores are hardly logits."""
 
+_FARTHEST = 1e12
 _SAFE = 700.0  # exp() of this still is a number
 _ENOUGH = 50_000  # scores, or rows of a softmax, to find a start from
 
@@ -109,6 +110,14 @@ def _refuse_perfect() -> NoReturn:
     )
 
 
+def _refuse_beyond_logits(low: float, high: float) -> None:
+    """Refuse scores so far out that sums over them would drown the others."""
+    if not (low >= -_FARTHEST and high <= _FARTHEST):
+        raise InputError(
+            f"scores from {low!r} to {high!r} are no logits, expected -1e12 to 1e12", code="scale"
+        )
+
+
 # Labels apart
 
 
@@ -119,6 +128,8 @@ def _fit_sigmoid(columns: Columns, scale: Scale) -> float:
     if scale == "probability":
         refuse_beyond_unit(low, high)
         pooled = logit_of_probability(pooled)
+    else:
+        _refuse_beyond_logits(low, high)
     return _least_of_margins(_margins(pooled, truth))
 
 
@@ -180,16 +191,16 @@ def _slopes_of_margins(
 class _Rows:
     """Rows of a softmax: the logits of all labels, and which of them is the true one's.
 
-    Everything is taken relative to the true label's logit, so that nothing cancels where
-    the row is nearly certain.
+    Everything is taken relative to the row's highest logit, so that nothing overflows, and
+    nothing cancels where the row is nearly certain.
     """
 
     def __init__(self, logits: Sequence[Floats], true: Floats, scale: Scale) -> None:
         self._logits, self.true, self._scale = logits, true, scale
-        self.size = true.size
+        self.size, self.labels = true.size, len(logits)
 
-    def excess(self) -> Iterator[Float64s]:
-        """Logits over the true label's, float64, shape (labels, rows), block by block."""
+    def blocks(self) -> Iterator[tuple[Float64s, Float64s]]:
+        """Logits less the row's highest, shape (labels, rows), and the highest less the true."""
         for rows in blocks(self.size, max(1, 2 * BLOCK // len(self._logits))):
             wide = np.empty((len(self._logits), self.true[rows].size))
             for into, column in zip(wide, self._logits, strict=True):
@@ -197,8 +208,10 @@ class _Rows:
             true = self.true[rows].astype(np.float64)
             if self._scale == "probability":
                 wide, true = log_of_probability(wide), log_of_probability(true)
-            wide -= true
-            yield wide
+            highest = wide.max(axis=0)
+            wide -= highest
+            highest -= true
+            yield wide, highest
 
     def some(self, share: float) -> _Rows:
         """About this share of the rows, the same ones in any order."""
@@ -211,8 +224,10 @@ def _fit_softmax(columns: Columns, scale: Scale) -> float:
     if scale == "probability":
         refuse_beyond_unit(low, high)
         low, high = (float(log_of_probability(np.array(end))) for end in (low, high))
+    else:
+        _refuse_beyond_logits(low, high)
     rows = _Rows([scores for scores, _ in columns], _true_logits(columns), scale)
-    if not any(float(excess.max()) > 0 for excess in rows.excess()):
+    if not any(float(lag.max()) > 0 for _, lag in rows.blocks()):
         _refuse_perfect()
     start = 1.0
     if rows.size > 4 * _ENOUGH:
@@ -268,24 +283,27 @@ def _true_logits(columns: Columns) -> Floats:
 
 
 def _slopes_of_rows(rows: _Rows, width: float, inverse: float) -> tuple[float, float, float]:
-    """Derivatives of the mean of ln(Σ exp(excess / T)) by 1/T.
+    """Derivatives of the mean of ln(Σ exp(logit / T)) - true logit / T by 1/T.
 
-    They are the first three cumulants of a row's excess under its probabilities.
+    They are the cumulants of a row's logits under its probabilities, the first less the true
+    logit. A gap g to the highest counts at most exp(-g / T), which bounds all three.
     """
-    sums = OrderFreeSum(width), OrderFreeSum(width**2), OrderFreeSum(2 * width**3)
-    for excess in rows.excess():
-        weights = excess * inverse
-        if width * inverse > _SAFE:
-            weights -= weights.max(axis=0)
+    most = rows.labels / inverse
+    sums = (
+        OrderFreeSum(width + most),
+        OrderFreeSum(most / inverse),
+        OrderFreeSum(16 * most / inverse**2),
+    )
+    for gaps, lag in rows.blocks():
+        weights = gaps * inverse
         np.exp(weights, out=weights)
         moments = [weights.sum(axis=0)]
         for _ in range(3):
-            weights *= excess
+            weights *= gaps
             moments.append(weights.sum(axis=0) / moments[0])
         _, mean, square, cube = moments
-        second = square - mean * mean
         third = cube - mean * (3.0 * square - 2.0 * mean * mean)
-        for total, term in zip(sums, (mean, second, third), strict=True):
+        for total, term in zip(sums, (lag + mean, square - mean * mean, third), strict=True):
             total.add(term)
-    first, second, third = (total.value / rows.size for total in sums)
-    return first, second, third
+    first, second, third_mean = (total.value / rows.size for total in sums)
+    return first, second, third_mean
