@@ -101,6 +101,20 @@ def test_the_same_tuning_again_does_nothing(cli, registry, calibration):
     assert other.json["run"]["heads"]["m/posts"]["reference_update"] == "updated"
 
 
+def test_a_dry_run_shows_what_a_commit_would_do(cli, registry, calibration):
+    """The drift from the reference is shown, and nothing is written."""
+    cli("tune", calibration, "--head", "m/posts", "--commit")
+    before = fingerprint(registry)
+    words = ("tune", calibration, "--head", "m/posts", "--objective", "youden", "--dry-run")
+
+    said = cli(*words)
+
+    assert said.code == 0
+    assert "dry run: nothing written" in said.out
+    assert fingerprint(registry) == before
+    assert cli(*words, "--commit").code == 2
+
+
 def test_too_few_items_are_not_committed(cli, registry, tmp_path):
     """min_samples of the registry holds for tuning, too; nothing is written."""
     small = table(tmp_path / "small.csv", rows=60)

@@ -1,6 +1,7 @@
 """Heads with thresholds beside any others: shown, compared, promoted, left alone by `run`."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from desk import scores, wide
@@ -11,7 +12,7 @@ from calreg.names import HeadName
 from calreg.registry import AlreadyDone, Published, Registry
 from calreg.report.decisions import decision_lines
 from calreg.report.run_json import run_json
-from calreg.report.runs import heads_of, run_table, worst_first
+from calreg.report.runs import heads_of, reading_line, run_table, worst_first
 
 TOPICS = HeadName("m", "topics")
 ODDS = HeadName("m", "odds")
@@ -53,6 +54,14 @@ def moved(tuned):
         digest=2,
     )
     return tuned
+
+
+@pytest.fixture
+def refitted(registry):
+    """A registry in which a map without threshold was fitted again, to the same scores."""
+    published_run(registry, {ODDS: {"win": platt(decides=False)}})
+    published_run(registry, {ODDS: {"win": platt(decides=False, slope=6.0)}}, digest=2)
+    return registry
 
 
 def row_of(out, name):
@@ -230,6 +239,37 @@ def test_history_names_what_failed(cli, moved):
     assert rows["odds"]["is_stable"]
 
 
+def test_history_says_how_far_probabilities_moved(cli, refitted):
+    """A map without threshold has a column of its own, and none of thresholds."""
+    out = cli("history").out
+
+    header = out.splitlines()[0].split()
+    assert "probability" in header
+    assert "threshold" not in header
+    assert "0.195 ✗" in row_of(out, "m/odds")
+    newest = cli("history", "--json").json["runs"][0]
+    assert newest["failed_metrics"] == ["probability_shift"]
+    assert newest["decision"]["probability_shift"] == pytest.approx(0.1953, abs=1e-4)
+
+
+def test_diff_shows_both_maps_and_their_distance(cli, refitted):
+    """`diff` names each parameter once, with both numbers, the shift, and its limit."""
+    out = cli("diff", "m/odds", "v1", "v2").out
+
+    assert "platt, slope 7.25 → 6, intercept -4" in out
+    header = next(line for line in out.splitlines() if "fires" in line).split()
+    assert header == ["label", "method", "fires", "probability"]
+    assert "0.195 ✗" in next(line for line in out.splitlines() if "platt" in line)
+    found = cli("diff", "m/odds", "v1", "v2", "--json").json
+    assert found["thresholds"]["probability_shift"] == 0.01
+    assert found["failed_metrics"] == ["probability_shift"]
+
+
+def test_show_says_that_probabilities_moved(cli, refitted):
+    """The last run's line names the shift."""
+    assert "v2 unstable  probability 0.195 ✗" in cli("show", "m/odds").out
+
+
 def test_history_of_rescaled_heads_has_no_column_more(cli, published):
     """Without decisions the table is what it was; the JSON says null."""
     assert "threshold" not in cli("history").out
@@ -340,6 +380,38 @@ def test_narrow_report_names_the_decision_first(rows):
     assert "other direction, other objective, method ✗ +" in flag
     spam = next(line for line in lines if line.startswith("m/spam"))
     assert "threshold 0.050 ✗" in spam
+
+
+def test_report_says_how_far_probabilities_moved(refitted):
+    """Wide, it is a column; narrow, it stands among what failed."""
+    found = heads_of(Registry.open(refitted).model_runs(1))
+
+    wide, narrow = ([line.plain for line in run_table(found, width=width)] for width in (200, 70))
+
+    assert "probability" in wide[0].split()
+    assert "0.195 ✗" in wide[1]
+    assert "probability 0.195 ✗" in narrow[1]
+
+
+def test_another_status_is_told_not_failed(registry):
+    """From one kind of never to another the head stays stable, and the report says so."""
+    published_run(registry, {SPAM: {"scam": threshold(None)}})
+    published_run(registry, {SPAM: {"scam": threshold(None, status="too_few_positives")}}, digest=2)
+
+    found = heads_of(Registry.open(registry).model_runs(1))
+    assert found["m/spam"].is_stable
+    row = [line.plain for line in run_table(found, width=200)][1]
+    assert "other status" in row
+    assert "✗" not in row
+
+
+def test_scores_with_truth_are_called_scores(tuned):
+    """What was read for tuning are scores, as for a run; what was imported are labels."""
+    inputs = Registry.open(tuned).runs()[0].inputs
+
+    assert reading_line(inputs, [], {}).plain == "Read  1 file · 4,000 scores"
+    imported_ones = replace(inputs, kind="fasttext", accepted=2)
+    assert reading_line(imported_ones, [], {}).plain == "Read  1 file · 2 labels"
 
 
 def test_changed_decisions_are_listed_before_shifts(rows):

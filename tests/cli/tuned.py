@@ -88,13 +88,15 @@ def threshold(
     )
 
 
-def platt(cut: float = 0.5, *, raw: float = 0.55, decides: bool = True) -> LabelCalibration:
+def platt(
+    cut: float = 0.5, *, raw: float = 0.55, decides: bool = True, slope: float = 7.25
+) -> LabelCalibration:
     """A label with a probability, and a threshold on it where it decides."""
     scores, _ = drawn(4000)
     decision = Decision(cut, ">=", "youden", "ok", score_threshold=raw)
     return LabelCalibration(
         method="platt",
-        parameters={"slope": 7.25, "intercept": -4.0},
+        parameters={"slope": slope, "intercept": -4.0},
         distribution=describe(scores, grid=(0.0, 1.0)),
         direction="higher",
         decision=decision if decides else None,

@@ -196,7 +196,7 @@ def test_the_interval_covers_the_difference_and_tells_a_large_one():
 
 
 def test_many_kinds_of_items_give_about_the_same_interval():
-    """Leaving out groups agrees with drawing anew to a few hundredths of a standard error."""
+    """Leaving out groups agrees with drawing anew, to a seventh of the interval."""
     holdout = scored(4000, seed=31, name="h")
     one, other = decided(holdout, 0.8), decided(holdout, 1.6)
     figure = figure_of_labels("macro_f1")

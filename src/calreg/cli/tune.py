@@ -134,9 +134,27 @@ _DIRECTIONS = ("auto", "higher", "lower")
 @click.option(
     "--show", "shown", multiple=True, metavar="COLUMN", help="With --examples: also this column."
 )
-@click.option("--bins", type=click.IntRange(2, 1000), default=15, show_default=True)
-@click.option("--min-positives", type=click.IntRange(1), default=1, show_default=True)
-@click.option("--min-negatives", type=click.IntRange(1), default=1, show_default=True)
+@click.option(
+    "--bins",
+    type=click.IntRange(2, 1000),
+    default=15,
+    show_default=True,
+    help="Of --method histogram.",
+)
+@click.option(
+    "--min-positives",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="A label with fewer gets no threshold.",
+)
+@click.option(
+    "--min-negatives",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="The same of negatives.",
+)
 @click.option("--seed", type=click.IntRange(0), default=0, help="Of the bootstrap intervals.")
 @click.option(
     "--max-reject-rate",
@@ -162,6 +180,9 @@ _DIRECTIONS = ("auto", "higher", "lower")
     help="Also draw it: .html or .png (needs calreg[report]). Repeatable.",
 )
 @click.option("--commit", is_flag=True, help="Publish it as a new version of the head.")
+@click.option(
+    "--dry-run", is_flag=True, help="Also show what --commit would do; writes no version."
+)
 @push_option
 @timestamp_option
 @json_option
@@ -177,6 +198,8 @@ def tune_command(session: Session, /, **options: Any) -> None:
     """
     from calreg.cli.tuning import Asked, run_tune
 
+    if options["commit"] and options["dry_run"]:
+        raise UsageError("--commit and --dry-run contradict each other; choose one")
     if options["push"] and not options["commit"]:
         raise UsageError("--push pushes the commit that --commit makes", hint="Add --commit.")
     if (options["examples"] or options["shown"]) and options["quadrants"] is None:
@@ -201,6 +224,7 @@ def tune_command(session: Session, /, **options: Any) -> None:
         folder=options["folder"],
         plots=options["plots"],
         commit=options["commit"],
+        dry_run=options["dry_run"],
         push=options["push"],
         moment=when(options["timestamp"]),
         as_json=options["as_json"],

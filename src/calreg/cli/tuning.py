@@ -61,6 +61,7 @@ class Asked:
     folder: Path | None
     plots: tuple[Path, ...]
     commit: bool
+    dry_run: bool
     push: bool
     moment: datetime
     as_json: bool
@@ -88,7 +89,7 @@ def _set_json(scores: LabelledScores) -> dict[str, Any]:
 
 def run_tune(session: Session, asked: Asked) -> None:
     """Read the sets, tune the head, publish if asked to, and say what came of it."""
-    registry = _registry(session) if asked.commit else None
+    registry = _registry(session, asked) if asked.commit or asked.dry_run else None
     state = registry.state() if registry is not None else None
     sets = _Sets(
         read_set(asked, asked.labelled, "calibration"),
@@ -126,11 +127,12 @@ def run_tune(session: Session, asked: Asked) -> None:
         say(["", f"Next: {_next(sets, tuned)}"])
 
 
-def _registry(session: Session) -> Registry:
+def _registry(session: Session, asked: Asked) -> Registry:
     config = config_of(session)
     registry = open_registry(session, config)
-    require_development(config, command="tune --commit")
-    registry.check_ready()
+    if asked.commit:
+        require_development(config, command="tune --commit")
+        registry.check_ready(push=asked.push)
     return registry
 
 
@@ -162,7 +164,7 @@ def _publish(registry: Registry, asked: Asked, sets: _Sets, tuned: Tuned) -> Out
         registry,
         lambda state: _computed(asked, sets, tuned, state),
         moment=asked.moment,
-        mode=Mode(push=asked.push),
+        mode=Mode(push=asked.push, dry_run=asked.dry_run),
     )
 
 

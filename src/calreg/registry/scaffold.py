@@ -33,8 +33,9 @@ thresholds:
   jsd: 0.1
   median_drift: 0.05
   iqr_drift: 0.1
-  # How far the threshold of a label that decides may move (this is the default):
+  # How far a label's threshold may move, and its probabilities (these are the defaults):
   # threshold_shift: 0.01
+  # probability_shift: 0.01
 
 # A label with fewer scores is left out of a run.
 min_samples: 100

@@ -20,6 +20,7 @@ from calreg.report.tune import threshold_text, warning_lines
 from calreg.tuning import Caution
 from calreg.tuning.compare import Comparison, Tried
 from calreg.tuning.figures import Together, figure_of_labels
+from calreg.tuning.rebalance import REASONS
 
 __all__ = ["compare_lines", "compare_markdown"]
 
@@ -44,13 +45,6 @@ _LESS = (
     {"precision"},
     {"verdict"},
 )
-_REMOVED = {
-    "holdout": "in the holdout",
-    "calibration": "in the calibration set",
-    "unnamed": "without a name",
-    "train": "trained on",
-    "duplicates": "duplicates",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +255,7 @@ def _step_text(meta: Json, signs: Signs) -> str:
     else:
         what = f"rows with truth 0 for {', '.join(meta['labels'])}, seed {meta['seed']}"
     left = {"not negative": meta["not_negative"], "incomplete": meta["incomplete"]}
-    left |= {_REMOVED[reason]: count for reason, count in meta["removed"].items()}
+    left |= {REASONS[reason]: count for reason, count in meta["removed"].items()}
     parts = [f"{count:,} {reason}" for reason, count in left.items() if count]
     rest = f"of {meta['pool_rows']:,} rows in {files}: "
     rest += ", ".join([*parts, f"{meta['eligible']:,} eligible"])

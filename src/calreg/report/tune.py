@@ -20,10 +20,24 @@ __all__ = ["threshold_text", "tune_lines", "warning_lines"]
 
 _MAX_LABELS = 40
 _MAX_WARNINGS = 12
-_LESS = ({"direction"}, {"AUROC"}, {"precision"}, {"tp", "fp", "fn", "tn"})
+# What narrow terminals go without, first to last.
+_LESS = (
+    {"recall 95 %"},
+    {"FPR 95 %"},
+    {"direction"},
+    {"AUROC"},
+    {"precision"},
+    {"tp", "fp", "fn", "tn"},
+    {"objective"},
+)
 # The worst news first; a caution whose code is not named here comes between.
 _FIRST = ("tuned_on_holdout", "shared_rows", "split_groups", "target_missed", "direction")
 _LAST = ("no_holdout", "few_positives")
+
+_OF_DECISIONS = {
+    *("fires if", "objective", "tp", "fp", "fn", "tn"),
+    *("precision", "recall", "F1", "FPR", "recall 95 %", "FPR 95 %"),
+}
 
 _Rate = Callable[[Confusion], float]
 
@@ -94,11 +108,11 @@ def _columns(labels: Mapping[str, TunedLabel], signs: Signs) -> list[Column]:
         Column("on", [name for _, _, name, _ in lines]),
         *_counts(trials, signs),
         *_rates(trials, signs),
+        *_intervals([evidence for *_, evidence in lines], signs),
         *_figures([evidence for *_, evidence in lines], signs),
     ]
     if all(one is None for one in decisions):
-        gone = {"fires if", "objective", "tp", "fp", "fn", "tn", "precision", "recall", "F1", "FPR"}
-        return [column for column in columns if column.header not in gone]
+        return [column for column in columns if column.header not in _OF_DECISIONS]
     return columns
 
 
@@ -131,6 +145,19 @@ def _rates(trials: Sequence[Trial], signs: Signs) -> list[Column]:
     return [
         Column(name, [cell(trial, rate) for trial in trials], is_right=True)
         for name, rate in rates.items()
+    ]
+
+
+def _intervals(evidence: Sequence[LabelEvidence], signs: Signs) -> list[Column]:
+    """Where recall and FPR lie with 95 % confidence, by Clopper and Pearson."""
+
+    def cell(found: LabelEvidence, rate: str) -> str:
+        interval = found.intervals.get(rate)
+        return signs.nothing if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
+
+    return [
+        Column(f"{name} 95 %", [cell(found, rate) for found in evidence], is_right=True)
+        for name, rate in (("recall", "recall"), ("FPR", "fpr"))
     ]
 
 

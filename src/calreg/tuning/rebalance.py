@@ -21,6 +21,7 @@ from calreg.evaluate import ITEM, judge_direction, shared_values
 from calreg.labelled import LabelledColumn, LabelledScores, Texts, Truth
 
 __all__ = [
+    "REASONS",
     "NegativesWanted",
     "Rebalanced",
     "Surroundings",
@@ -29,6 +30,15 @@ __all__ = [
 ]
 
 Rows: TypeAlias = NDArray[np.intp]
+
+REASONS = {
+    "holdout": "in the holdout",
+    "calibration": "in the calibration set",
+    "unnamed": "without a name",
+    "train": "trained on",
+    "duplicates": "duplicates",
+}
+"""Why a negative row of a pool is left out, in words; in the order in which it is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,18 +252,9 @@ class _Sieve:
         return count
 
 
-_REASONS = {
-    "holdout": "in the holdout",
-    "calibration": "in the calibration set",
-    "unnamed": "without a name",
-    "train": "trained on",
-    "duplicates": "duplicates",
-}
-
-
 def _counts_text(counts: Json) -> str:
     parts = {"not negative": counts["not_negative"], "incomplete": counts["incomplete"]}
-    parts |= {_REASONS[name]: count for name, count in counts["removed"].items()}
+    parts |= {REASONS[name]: count for name, count in counts["removed"].items()}
     told = [f"{count:,} {name}" for name, count in parts.items() if count]
     return f"of {counts['pool_rows']:,}: {', '.join(told)}" if told else "there are no more"
 
