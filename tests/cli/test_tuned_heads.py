@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from desk import scores, wide
 from tuned import HOLDOUT, SPAM, imported, platt, published_run, threshold
@@ -246,10 +247,13 @@ def test_history_says_how_far_probabilities_moved(cli, refitted):
     header = out.splitlines()[0].split()
     assert "probability" in header
     assert "threshold" not in header
-    assert "0.195 ✗" in row_of(out, "m/odds")
+    assert "0.192 ✗" in row_of(out, "m/odds")
     newest = cli("history", "--json").json["runs"][0]
     assert newest["failed_metrics"] == ["probability_shift"]
-    assert newest["decision"]["probability_shift"] == pytest.approx(0.1953, abs=1e-4)
+    kept = cli("show", "m/odds", "--json").json["calibration"]["labels"]["win"]
+    scores = np.array([*kept["quantiles"].values(), kept["min"], kept["max"]])
+    apart = 1 / (1 + np.exp(4 - 7.25 * scores)) - 1 / (1 + np.exp(4 - 6 * scores))
+    assert newest["decision"]["probability_shift"] == pytest.approx(apart.max(), abs=1e-12)
 
 
 def test_diff_shows_both_maps_and_their_distance(cli, refitted):
@@ -259,7 +263,7 @@ def test_diff_shows_both_maps_and_their_distance(cli, refitted):
     assert "platt, slope 7.25 → 6, intercept -4" in out
     header = next(line for line in out.splitlines() if "fires" in line).split()
     assert header == ["label", "method", "fires", "probability"]
-    assert "0.195 ✗" in next(line for line in out.splitlines() if "platt" in line)
+    assert "0.192 ✗" in next(line for line in out.splitlines() if "platt" in line)
     found = cli("diff", "m/odds", "v1", "v2", "--json").json
     assert found["thresholds"]["probability_shift"] == 0.01
     assert found["failed_metrics"] == ["probability_shift"]
@@ -267,7 +271,7 @@ def test_diff_shows_both_maps_and_their_distance(cli, refitted):
 
 def test_show_says_that_probabilities_moved(cli, refitted):
     """The last run's line names the shift."""
-    assert "v2 unstable  probability 0.195 ✗" in cli("show", "m/odds").out
+    assert "v2 unstable  probability 0.192 ✗" in cli("show", "m/odds").out
 
 
 def test_history_of_rescaled_heads_has_no_column_more(cli, published):
@@ -389,8 +393,8 @@ def test_report_says_how_far_probabilities_moved(refitted):
     wide, narrow = ([line.plain for line in run_table(found, width=width)] for width in (200, 70))
 
     assert "probability" in wide[0].split()
-    assert "0.195 ✗" in wide[1]
-    assert "probability 0.195 ✗" in narrow[1]
+    assert "0.192 ✗" in wide[1]
+    assert "probability 0.192 ✗" in narrow[1]
 
 
 def test_another_status_is_told_not_failed(registry):

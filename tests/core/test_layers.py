@@ -63,6 +63,7 @@ ONLY_IN = {
     "subprocess": {"git"},
     "click": {"cli"},
     "rich": {"cli", "report"},
+    "vl_convert": {"cli"},
     "jsonschema": {"documents"},
     "referencing": {"documents"},
     "yaml": {"documents"},

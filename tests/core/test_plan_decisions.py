@@ -11,6 +11,7 @@ import pytest
 from calreg.calibrate import describe, minmax
 from calreg.documents import (
     DEFAULT_SHIFT_LIMITS,
+    Calibration,
     Confusion,
     Decision,
     DecisionRow,
@@ -268,6 +269,28 @@ def poisoned(*changes: tuple[str, object]) -> bytes:
 def test_the_row_to_poison_is_good():
     """Unchanged, the row of the next test is accepted."""
     assert load_model_run(poisoned(), where="run.json").heads["spam"].is_stable
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\x1b[31mb", "a\x7f", "\x00"])
+def test_an_objective_with_control_characters_is_no_document(text):
+    """It can be neither written nor read: it would reach terminals and commit messages."""
+    good = Calibration(SPAM, 1, {"scam": cut(0.5)})
+    data = good.to_json()
+    data["labels"]["scam"]["objective"] = text
+
+    with pytest.raises(InputError, match="/labels/scam/objective: holds control characters"):
+        load_calibration(json.dumps(data).encode(), where="x")
+    with pytest.raises(InputError, match="/labels/scam/objective: holds control characters"):
+        run(empty(), {"scam": cut(0.5, objective=text)})
+
+
+def test_objectives_may_be_in_any_language():
+    """Letters beyond ASCII are no control characters."""
+    plan = run(empty(), {"scam": cut(0.5, objective="höchstens 2 % 誤報")})
+
+    raw = plan.files["m/spam-calibration.json"]
+    decision = load_calibration(raw, where="x").labels["scam"].decision
+    assert decision.objective == "höchstens 2 % 誤報"
 
 
 def test_a_stable_row_may_tell_of_another_status():

@@ -8,14 +8,21 @@ colours are Okabe & Ito's (2008). Labels stand in no field name and in no expres
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from calreg.calibrate.objectives import Objective
+from calreg.evaluate import BINS
 from calreg.report.pictures.measured import Histogram, LabelPicture, Reliability, Row, SetName
 
-__all__ = ["CONFIG", "View", "label_panels", "legend"]
+__all__ = ["APART", "CONFIG", "Notes", "View", "label_panels", "legend"]
 
 View = dict[str, Any]
+
+# Views that stand beside each other would else share one scale of colours.
+APART: View = {
+    "resolve": {"scale": dict.fromkeys(("color", "shape", "strokeDash"), "independent")}
+}
 
 _HEIGHT = 170
 _WIDTH = 185
@@ -58,23 +65,48 @@ CONFIG: View = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """A few words for each of the panels that all labels have."""
+
+    precision_recall: str
+    rates: str
+    histogram: str
+
+
 def label_panels(
-    picture: LabelPicture, objective: Objective | None, *, title: Sequence[str], subtitle: str
+    picture: LabelPicture,
+    objective: Objective | None,
+    notes: Notes,
+    *,
+    title: Sequence[str],
+    subtitle: str,
 ) -> View:
     """One row of a page: all panels of a label under its sentence."""
-    sets = {row["set"] for row in picture.curves}
+    curves = [
+        _precision_recall(picture, objective, notes.precision_recall),
+        _rates(picture, objective, notes.rates),
+    ]
     panels = [
-        *(_reliability(one, picture.on) for one in picture.reliability),
-        *([_precision_recall(picture, objective), _rates(picture, objective)] if sets else []),
-        _histogram(picture.histogram, picture.on),
+        *(_reliability(one, picture) for one in picture.reliability),
+        *(curves if picture.curves else []),
+        _histogram(picture.histogram, picture.on, notes.histogram),
     ]
     heading = {"text": list(title), "subtitle": subtitle, "anchor": "start", "frame": "bounds"}
-    return {"title": heading, "hconcat": panels, "spacing": 22}
+    return {"title": heading, "hconcat": panels, "spacing": 22, **APART}
 
 
-def _named(text: str) -> View:
-    """A panel's own title, lighter than the sentence above it."""
-    return {"text": text, "fontSize": 11, "fontWeight": "normal", "color": _INK, "offset": 6}
+def _named(text: str, note: str) -> View:
+    """A panel's own title, lighter than the sentence above it, and its figure."""
+    return {
+        "text": text,
+        "subtitle": note or " ",  # all panels of a row begin at one height
+        "fontSize": 11,
+        "fontWeight": "normal",
+        "subtitleFontSize": 10,
+        "color": _INK,
+        "offset": 5,
+    }
 
 
 def _axis(
@@ -120,15 +152,8 @@ def _rule(axis: str, value: float) -> View:
     }
 
 
-def _note(text: str, **where: Any) -> View:
-    """A few words inside a panel."""
-    return {
-        "data": {"values": [{}]},
-        "mark": {"type": "text", "text": text, "fontSize": 10, "color": _INK, **where},
-    }
-
-
 def _curves(rows: Sequence[Row], x: View, y: View, interpolate: str) -> View:
+    """Curves in steps: between two scores there is nothing to choose."""
     return {
         "data": {"values": list(rows)},
         "encoding": {"x": x, "y": y},
@@ -168,7 +193,7 @@ def _curves(rows: Sequence[Row], x: View, y: View, interpolate: str) -> View:
 def _points(rows: Sequence[Row], x: str, y: str) -> View:
     return {
         "data": {"values": list(rows)},
-        "mark": {"type": "point", "filled": True, "size": 90, "opacity": 1, "stroke": "white"},
+        "mark": {"type": "point", "filled": True, "size": 110, "opacity": 1, "stroke": "white"},
         "encoding": {
             "x": {"field": x, "type": "quantitative"},
             "y": {"field": y, "type": "quantitative"},
@@ -190,7 +215,7 @@ def _points(rows: Sequence[Row], x: str, y: str) -> View:
     }
 
 
-def _precision_recall(picture: LabelPicture, objective: Objective | None) -> View:
+def _precision_recall(picture: LabelPicture, objective: Objective | None, note: str) -> View:
     x, y = _axis("recall", "recall"), _axis("precision", "precision")
     layers = [_curves(picture.curves, x, y, "step-before")]
     if objective is not None and objective.limit is not None:
@@ -198,25 +223,25 @@ def _precision_recall(picture: LabelPicture, objective: Objective | None) -> Vie
         layers += [_rule(axis, objective.limit)] if axis else []
     layers.append(_points(picture.chosen, "recall", "precision"))
     return {
-        "title": _named("Precision and recall"),
+        "title": _named("Precision and recall", note),
         "width": _WIDTH,
         "height": _HEIGHT,
         "layer": layers,
     }
 
 
-def _rates(picture: LabelPicture, objective: Objective | None) -> View:
+def _rates(picture: LabelPicture, objective: Objective | None, note: str) -> View:
     is_fpr = objective is not None and objective.kind == "max-recall@fpr"
     limit = objective.limit if objective is not None else None
     x = _fpr_axis(picture.chosen, limit if is_fpr else None)
-    layers = [_curves(picture.curves, x, _axis("recall", "recall"), "linear")]
+    layers = [_curves(picture.curves, x, _axis("recall", "recall"), "step-after")]
     if limit is not None and is_fpr:
         layers.append(_rule("x", limit))
     elif objective is not None and limit is not None and objective.kind == "max-precision@recall":
         layers.append(_rule("y", limit))
     layers.append(_points(picture.chosen, "fpr", "recall"))
     return {
-        "title": _named("Recall and false positives"),
+        "title": _named("Recall and false positives", note),
         "width": _WIDTH,
         "height": _HEIGHT,
         "layer": layers,
@@ -242,9 +267,10 @@ def _fpr_axis(chosen: Sequence[Row], limit: float | None) -> View:
 # --- reliability ----------------------------------------------------------------------------
 
 
-def _reliability(found: Reliability, on: SetName) -> View:
+def _reliability(found: Reliability, picture: LabelPicture) -> View:
     """What came over what was said, and below it how many items each bin has."""
-    colour, shape, _ = _SETS[on]
+    colour, shape, _ = _SETS[picture.on]
+    name = found.name if len(picture.reliability) > 1 or found.name == "after" else "of the scores"
     x = _axis("said", None, axis={"labels": False, "ticks": False})
     y = _axis("came", "share of positives")
     tip = _shown(
@@ -255,7 +281,10 @@ def _reliability(found: Reliability, on: SetName) -> View:
         ("n", "items", ",d"),
     )
     diagram = {
-        "title": _named(f"Reliability {found.name}: off by {found.ece:.3f}"),
+        "title": _named(
+            f"Reliability {name}, {picture.on}",
+            f"ECE{BINS} {found.ece:.3f}, a perfect model {found.perfect:.3f}",
+        ),
         "width": _WIDTH,
         "height": _HEIGHT - _STRIP - 6,
         "layer": [
@@ -301,6 +330,7 @@ def _items(found: Reliability, tip: Sequence[View]) -> View:
                 scale={"type": "sqrt"},
                 axis={"values": [0, most], "format": "~s", "grid": False},
             ),
+            "y2": {"datum": 0},
             "tooltip": list(tip),
         },
     }
@@ -309,7 +339,7 @@ def _items(found: Reliability, tip: Sequence[View]) -> View:
 # --- histograms -----------------------------------------------------------------------------
 
 
-def _histogram(found: Histogram, on: SetName) -> View:
+def _histogram(found: Histogram, on: SetName, note: str) -> View:
     """Positives upwards, negatives downwards, by the root of their counts."""
     edges = [row[end] for row in found.cells for end in ("lo", "hi")]
     if found.cut is not None:
@@ -327,7 +357,7 @@ def _histogram(found: Histogram, on: SetName) -> View:
                 "y": _axis(
                     "height",
                     "items (root scale)",
-                    (-most, most),
+                    (-1.15 * most, 1.15 * most),
                     scale={"type": "sqrt"},
                     axis={"labelExpr": "format(abs(datum.value), '~s')", "values": _ticks(most)},
                 ),
@@ -353,7 +383,7 @@ def _histogram(found: Histogram, on: SetName) -> View:
     if found.cut is not None:
         layers.append(_cut(found.cut))
     return {
-        "title": _named(f"Scores by truth, {on}"),
+        "title": _named(f"Scores by truth, {on}", note),
         "width": _WIDE,
         "height": _HEIGHT,
         "layer": layers,
@@ -412,7 +442,7 @@ def legend(sets: Sequence[SetName], *, has_limit: bool, has_cut: bool) -> View:
         line = {"type": "rule", "color": colour, "strokeDash": dash, "strokeWidth": 1.5}
         point = {"type": "point", "filled": True, "color": colour, "shape": shape, "size": 90,
                  "opacity": 1}
-        add(f"{name}, its mark at the threshold", line, point)
+        add(f"{name}, its mark where chosen", line, point)
     for name, side in (("positives", "up"), ("negatives", "down")):
         add(f"{name} ({side})", {"type": "bar", "color": _TRUTHS[name], "height": 9})
     if has_cut:

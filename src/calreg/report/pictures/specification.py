@@ -7,15 +7,17 @@ from typing import Any
 
 from calreg.labelled import LabelledScores
 from calreg.report.pictures.measured import SetName, measured
-from calreg.report.pictures.panels import CONFIG, label_panels, legend
+from calreg.report.pictures.panels import APART, CONFIG, Notes, label_panels, legend
 from calreg.report.pictures.words import (
     answer,
     counts_text,
+    figure_text,
     label_sentence,
     undrawn_text,
     worst_first,
 )
-from calreg.tuning import Tuned
+from calreg.report.tune import threshold_text
+from calreg.tuning import Tuned, TunedLabel
 
 __all__ = ["MAX_LABELS", "tune_spec"]
 
@@ -49,6 +51,7 @@ def tune_spec(
         label_panels(
             pictures[label],
             objectives[label] if tuned.labels[label].label.decision is not None else None,
+            _notes(tuned.labels[label]),
             title=_lines(label_sentence(tuned, label)),
             subtitle=counts_text(tuned.labels[label]),
         )
@@ -73,7 +76,17 @@ def tune_spec(
         "config": CONFIG,
         "spacing": 26,
         "vconcat": [key, *rows],
+        **APART,
     }
+
+
+def _notes(one: TunedLabel) -> Notes:
+    decides = one.label.decision is not None
+    return Notes(
+        precision_recall=figure_text("average precision", "average_precision", one),
+        rates=figure_text("AUROC", "auroc", one),
+        histogram=f"fires if {threshold_text(one.label.decision)}" if decides else "no threshold",
+    )
 
 
 def _shown_text(sets: list[SetName]) -> str:

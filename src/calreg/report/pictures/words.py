@@ -16,6 +16,7 @@ from calreg.tuning import Tuned, TunedLabel
 __all__ = [
     "answer",
     "counts_text",
+    "figure_text",
     "label_sentence",
     "percent",
     "printable",
@@ -105,12 +106,13 @@ def _limits_text(tuned: Tuned, firing: Sequence[str]) -> list[str]:
     if all(tuned.labels[label].holdout is None for label in limited):
         return [f"{plural(len(limited), 'label')} within the limit where it was chosen; no holdout"]
     missed = [label for label in limited if _is_missed(tuned, label)]
+    kept = [label for label in limited if label not in missed]
     if not missed:
-        return [f"all {len(limited)} labels that fire keep their limit on the holdout"]
-    return [
-        f"{len(limited) - len(missed)} of {plural(len(limited), 'label')} that fire keep their "
-        f"limit on the holdout, {_names(missed)} not"
-    ]
+        verb = "keeps its" if len(kept) == 1 else "keep their"
+        return [f"{_names(kept)} {verb} limit on the holdout"]
+    verb = "misses its" if len(missed) == 1 else "miss their"
+    others = f", {len(kept):,} of {len(limited):,} keep it" if kept else ""
+    return [f"{_names(missed)} {verb} limit on the holdout{others}"]
 
 
 def _has_limit(tuned: Tuned, label: str) -> bool:
@@ -213,6 +215,17 @@ def _set_text(name: str, found: LabelEvidence) -> str:
         f"{name}: {counts.tp:,} of {counts.positives:,} positives and "
         f"{counts.fp:,} of {counts.negatives:,} negatives fire"
     )
+
+
+def figure_text(title: str, figure: str, one: TunedLabel) -> str:
+    """A figure of both sets, the second being the one to believe."""
+    sets = (("calibration", one.calibration), ("holdout", one.holdout))
+    known = [
+        f"{found.trial.figures[figure]:.3f} on {name}"
+        for name, found in sets
+        if found is not None and figure in found.trial.figures
+    ]
+    return f"{title} {', '.join(known)}" if known else ""
 
 
 # --- many labels ----------------------------------------------------------------------------
