@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import gzip
 import os
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ __all__ = ["DemoResult", "HeadOutcome", "run_demo"]
 Say = Callable[[str], None]
 
 MODEL = "digits/forest"
+_MAX_TYPED = 92
 LOOP = f"{MODEL}/has_loop:loop"
 RULES = """\
 schema: calreg/registry/1.0
@@ -126,6 +128,7 @@ class _Story:
         self._production()
         applied = self._apply()
         self._retrained()
+        self._tuned()
         self._closing()
         here = Path.cwd()
         return DemoResult(
@@ -184,6 +187,22 @@ class _Story:
         self._type("status", "production", expect=1)
         self._type("pull", "registry", "production")
 
+    def _tuned(self) -> None:
+        self._chapter("Where the truth is known: a threshold")
+        self._tell(
+            "Somebody wants an alarm that is right about digits without a loop 99 times of 100. "
+            "The truth is known: every second digit to choose on, the others kept apart."
+        )
+        _cut_with_truth("choose.csv", "apart.csv")
+        self._type(
+            *("--registry", "registry", "tune", "choose.csv", "--holdout", "apart.csv"),
+            *("--head", f"{MODEL}/loop_alarm", "--objective", "max-recall@fpr<=0.01"),
+            *("--guarantee", "0.95", "--commit"),
+        )
+        self._type("pull", "registry", "production")
+        self._type("apply", "apart.csv", "--from", "production", "--head", f"{MODEL}/loop_alarm",
+                   "--out", "fired.csv")  # fmt: skip
+
     def _closing(self) -> None:
         self._chapter("What the registry remembers")
         self._type("--registry", "registry", "history")
@@ -199,7 +218,8 @@ class _Story:
         from calreg.cli import call
 
         self._say("")
-        self._say(f"$ calreg {' '.join(words)}")
+        for line in _typed(words):
+            self._say(line)
         code = call(words)
         if code != expect:
             raise CalregError(
@@ -215,6 +235,21 @@ class _Story:
         self._say("")
         for line in _wrapped(sentence):
             self._say(f"  {line}")
+
+
+def _typed(words: Sequence[str]) -> list[str]:
+    """A command as it is typed; a long one goes on in the next line.
+
+    >>> _typed(["pull", "registry", "production"])
+    ['$ calreg pull registry production']
+    """
+    lines = ["$ calreg"]
+    for word in map(shlex.quote, words):
+        if len(lines[-1]) + len(word) > _MAX_TYPED:
+            lines[-1] += " \\"
+            lines.append("    ")
+        lines[-1] += f" {word}"
+    return lines
 
 
 def _summary(outcomes: Sequence[HeadOutcome]) -> str:
@@ -257,13 +292,31 @@ def _cut(
     name: str, target: str, *, rows: int | None = None, columns: Sequence[str] | None = None
 ) -> None:
     """Write the first rows of a table that ships with the package, as one's own file."""
-    packed = files("calreg").joinpath("demo_data", f"{name}.csv.gz").read_bytes()
-    table = csv.DictReader(gzip.decompress(packed).decode().splitlines())
+    table = csv.DictReader(gzip.decompress(_packed(name)).decode().splitlines())
     kept = list(columns or table.fieldnames or ())
     with Path(target).open("w", newline="", encoding="utf-8") as out:
         writer = csv.DictWriter(out, kept, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows(islice(table, rows))
+
+
+def _cut_with_truth(*targets: str) -> None:
+    """Write the loop's scores beside their truth, row after row to one file after the other."""
+    tables = [
+        csv.DictReader(gzip.decompress(_packed(name)).decode().splitlines())
+        for name in ("digits", "digits-truth")
+    ]
+    rows = [
+        f"{scored['item']},{scored[LOOP]},{known['y_loop']}\n"
+        for scored, known in zip(*tables, strict=True)
+    ]
+    for place, target in enumerate(targets):
+        text = "item,score_loop,y_loop\n" + "".join(rows[place :: len(targets)])
+        Path(target).write_text(text, encoding="utf-8")
+
+
+def _packed(name: str) -> bytes:
+    return files("calreg").joinpath("demo_data", f"{name}.csv.gz").read_bytes()
 
 
 def _before_and_after(path: Path) -> list[tuple[str, float, float]]:

@@ -82,6 +82,7 @@ def test_story_shows_commands_and_reasons(told):
         "$ calreg --registry registry run first-1200.csv",
         "$ calreg pull registry production",
         "$ calreg apply today.csv --from production --out calibrated.csv",
+        "$ calreg --registry registry tune choose.csv --holdout apart.csv --head \\",
     ):
         assert line in told[1]
     for words in ("has_loop: stable.", "digit: drifted.", "digit: within noise."):

@@ -188,7 +188,9 @@ def _curve(
     ]
     if counts is not None and counts.tp + counts.fp:
         # Its threshold is told by its mark; along the curve both rates only grow.
-        points.append((counts.recall, counts.fpr if has_negatives else None, counts.precision, None))
+        points.append(
+            (counts.recall, counts.fpr if has_negatives else None, counts.precision, None)
+        )
         points.sort(key=lambda point: (point[0], point[1] or 0.0, point[3] is None))
     points.insert(0, (0.0, 0.0 if has_negatives else None, points[0][2], None))
     return [
@@ -231,7 +233,9 @@ def _reliabilities(
     after = shown.outputs.probabilities[label]
     before = raw
     if before is None and one.direction != "lower":
-        before = _as_said(column.scores, is_logit=shown.scores.is_logit, is_mapped=after is not None)
+        before = _as_said(
+            column.scores, is_logit=shown.scores.is_logit, is_mapped=after is not None
+        )
     return tuple(
         _reliability(name, said, column.truth)
         for name, said in (("before", before), ("after", after))

@@ -25,9 +25,7 @@ vegaEmbed("#picture", JSON.parse(document.getElementById("spec").textContent),
 """
 """What the page's script does once the libraries are there."""
 
-_POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
-)
+_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
 
 _FRAME = """<!DOCTYPE html>
 <html lang="en">

@@ -20,9 +20,7 @@ __all__ = ["APART", "CONFIG", "Notes", "View", "label_panels", "legend"]
 View = dict[str, Any]
 
 # Views that stand beside each other would else share one scale of colours.
-APART: View = {
-    "resolve": {"scale": dict.fromkeys(("color", "shape", "strokeDash"), "independent")}
-}
+APART: View = {"resolve": {"scale": dict.fromkeys(("color", "shape", "strokeDash"), "independent")}}
 
 _HEIGHT = 170
 _WIDTH = 185
@@ -105,7 +103,8 @@ def _named(text: str, note: str) -> View:
         "fontWeight": "normal",
         "subtitleFontSize": 10,
         "color": _INK,
-        "offset": 5,
+        "frame": "group",
+        "offset": 8,
     }
 
 
@@ -233,7 +232,7 @@ def _precision_recall(picture: LabelPicture, objective: Objective | None, note: 
 def _rates(picture: LabelPicture, objective: Objective | None, note: str) -> View:
     is_fpr = objective is not None and objective.kind == "max-recall@fpr"
     limit = objective.limit if objective is not None else None
-    x = _fpr_axis(picture.chosen, limit if is_fpr else None)
+    x = _fpr_axis(picture, limit if is_fpr else None)
     layers = [_curves(picture.curves, x, _axis("recall", "recall"), "step-after")]
     if limit is not None and is_fpr:
         layers.append(_rule("x", limit))
@@ -248,7 +247,7 @@ def _rates(picture: LabelPicture, objective: Objective | None, note: str) -> Vie
     }
 
 
-def _fpr_axis(chosen: Sequence[Row], limit: float | None) -> View:
+def _fpr_axis(picture: LabelPicture, limit: float | None) -> View:
     """Zoomed to a limit; else all of it, its low end drawn wide."""
     if limit is None:
         values = [0, 0.01, 0.05, 0.1, 0.25, 0.5, 1]
@@ -258,10 +257,19 @@ def _fpr_axis(chosen: Sequence[Row], limit: float | None) -> View:
             scale={"type": "sqrt"},
             axis={"values": values, "format": "~g", "labelOverlap": "greedy"},
         )
-    reached = [row["fpr"] for row in chosen if row["fpr"] is not None]
-    end = min(1.0, max(0.05, 5.0 * limit, *(1.25 * fpr for fpr in reached)))
+    reached = [row["fpr"] for row in picture.chosen if row["fpr"] is not None]
+    end = min(1.0, max(0.05, 5.0 * limit, *(1.25 * fpr for fpr in reached + _first(picture))))
     title = "false positive rate" + (f" (up to {end:.2g})" if end < 1.0 else "")
     return _axis("fpr", title, (0.0, end), axis={"format": "~g"})
+
+
+def _first(picture: LabelPicture) -> list[float]:
+    """Where the curve of each set first leaves the ground, so that it is seen doing so."""
+    begins: dict[str, float] = {}
+    for row in picture.curves:
+        if row["recall"] > 0.0 and row["fpr"] is not None:
+            begins.setdefault(row["set"], row["fpr"])
+    return list(begins.values())
 
 
 # --- reliability ----------------------------------------------------------------------------
@@ -299,11 +307,20 @@ def _reliability(found: Reliability, picture: LabelPicture) -> View:
                 "layer": [
                     {
                         "mark": {"type": "rule", "color": colour, "strokeWidth": 1.2},
-                        "encoding": {"y": _axis("low", "share of positives"), "y2": {"field": "high"}},
+                        "encoding": {
+                            "y": _axis("low", "share of positives"),
+                            "y2": {"field": "high"},
+                        },
                     },
                     {
-                        "mark": {"type": "point", "filled": True, "color": colour, "opacity": 1,
-                                 "shape": shape, "size": 40},
+                        "mark": {
+                            "type": "point",
+                            "filled": True,
+                            "color": colour,
+                            "opacity": 1,
+                            "shape": shape,
+                            "size": 40,
+                        },
                         "encoding": {"y": y},
                     },
                 ],
@@ -346,7 +363,9 @@ def _histogram(found: Histogram, on: SetName, note: str) -> View:
         edges.append(found.cut)
     domain = (min(edges), max(edges)) if edges else (0.0, 1.0)
     most = max((row["n"] for row in found.cells), default=1)
-    x = _axis("lo", found.scale + (", last cells hold the rest" if found.is_clipped else ""), domain)
+    x = _axis(
+        "lo", found.scale + (", last cells hold the rest" if found.is_clipped else ""), domain
+    )
     layers: list[View] = [
         {
             "data": {"values": list(found.cells)},
@@ -396,7 +415,9 @@ def _cut(value: float) -> View:
         "mark": {"type": "rule", "color": "black", "strokeWidth": 1.5},
         "encoding": {
             "x": {"field": "cut", "type": "quantitative"},
-            "tooltip": [{"field": "cut", "type": "quantitative", "title": "fires from", "format": ".6~g"}],
+            "tooltip": [
+                {"field": "cut", "type": "quantitative", "title": "fires from", "format": ".6~g"}
+            ],
         },
     }
 
@@ -440,16 +461,33 @@ def legend(sets: Sequence[SetName], *, has_limit: bool, has_cut: bool) -> View:
     for name in sets:
         colour, shape, dash = _SETS[name]
         line = {"type": "rule", "color": colour, "strokeDash": dash, "strokeWidth": 1.5}
-        point = {"type": "point", "filled": True, "color": colour, "shape": shape, "size": 90,
-                 "opacity": 1}
+        point = {
+            "type": "point",
+            "filled": True,
+            "color": colour,
+            "shape": shape,
+            "size": 90,
+            "opacity": 1,
+        }
         add(f"{name}, its mark where chosen", line, point)
     for name, side in (("positives", "up"), ("negatives", "down")):
         add(f"{name} ({side})", {"type": "bar", "color": _TRUTHS[name], "height": 9})
     if has_cut:
-        add("threshold", {"type": "point", "shape": "stroke", "angle": 90, "size": 200,
-                          "color": "black", "opacity": 1})
-    add("limit, or the ideal" if has_limit else "the ideal",
-        {"type": "rule", "color": _INK, "strokeDash": [2, 2]})
+        add(
+            "threshold",
+            {
+                "type": "point",
+                "shape": "stroke",
+                "angle": 90,
+                "size": 200,
+                "color": "black",
+                "opacity": 1,
+            },
+        )
+    add(
+        "limit, or the ideal" if has_limit else "the ideal",
+        {"type": "rule", "color": _INK, "strokeDash": [2, 2]},
+    )
     return {"width": _LEGEND_WIDTH, "height": 14, "view": {"stroke": None}, "layer": entries}
 
 

@@ -11,12 +11,12 @@ from calreg.report.pictures.panels import APART, CONFIG, Notes, label_panels, le
 from calreg.report.pictures.words import (
     answer,
     counts_text,
+    cut_text,
     figure_text,
     label_sentence,
     undrawn_text,
     worst_first,
 )
-from calreg.report.tune import threshold_text
 from calreg.tuning import Tuned, TunedLabel
 
 __all__ = ["MAX_LABELS", "tune_spec"]
@@ -81,11 +81,10 @@ def tune_spec(
 
 
 def _notes(one: TunedLabel) -> Notes:
-    decides = one.label.decision is not None
     return Notes(
         precision_recall=figure_text("average precision", "average_precision", one),
         rates=figure_text("AUROC", "auroc", one),
-        histogram=f"fires if {threshold_text(one.label.decision)}" if decides else "no threshold",
+        histogram=cut_text(one),
     )
 
 

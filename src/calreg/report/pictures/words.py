@@ -16,6 +16,7 @@ from calreg.tuning import Tuned, TunedLabel
 __all__ = [
     "answer",
     "counts_text",
+    "cut_text",
     "figure_text",
     "label_sentence",
     "percent",
@@ -89,8 +90,7 @@ def _probabilities_text(tuned: Tuned) -> str:
     if not eces:
         return f"{plural(len(tuned.labels), 'label')}, {found.positives:,} positives of the first"
     value, perfect = (
-        sum(found) / len(eces)
-        for found in ([e.value for e in eces], [e.perfect for e in eces])
+        sum(found) / len(eces) for found in ([e.value for e in eces], [e.perfect for e in eces])
     )
     return (
         f"probabilities are off by {value:.3f} on average (ECE of {plural(len(eces), 'label')} "
@@ -217,6 +217,17 @@ def _set_text(name: str, found: LabelEvidence) -> str:
     )
 
 
+def cut_text(one: TunedLabel) -> str:
+    """Where the label fires, as short as it can be said."""
+    decision = one.label.decision
+    if decision is None:
+        return "no threshold"
+    if decision.threshold is None:
+        return f"never fires ({decision.status.replace('_', ' ')})"
+    always = "always" if decision.status == "fires_always" else "fires"
+    return f"{always} {fires_text(one.label)}"
+
+
 def figure_text(title: str, figure: str, one: TunedLabel) -> str:
     """A figure of both sets, the second being the one to believe."""
     sets = (("calibration", one.calibration), ("holdout", one.holdout))
@@ -254,5 +265,3 @@ def undrawn_text(labels: Sequence[str]) -> str:
     if not labels:
         return ""
     return f"Not drawn, since others need a look first: {_names(labels)}."
-
-
