@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import compress
+from operator import ne
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -70,6 +72,7 @@ class LabelledScores:
     files: tuple[str, ...] = ()
     rejected: Mapping[str, int] = field(default_factory=dict)
     first_rejects: tuple[str, ...] = ()
+    _digests: dict[str, str] = field(default_factory=dict, init=False, repr=False)
 
     def content_digest(self) -> str:
         """sha256 of every label's scores with their truth, in any order of rows."""
@@ -85,16 +88,47 @@ class LabelledScores:
 
         Where items have no names, it is made of scores and truth.
         """
-        column = self.labels[label]
+        if label not in self._digests:
+            if self.items is None:
+                self._digests[label] = _nameless_digest(self.labels[label])
+            else:
+                self._digests.update(_named_digests(self.items, self.labels))
+        return self._digests[label]
+
+
+_CHUNK = 1 << 16
+_TRUTHS = (b"\0", b"\1")
+
+
+def _nameless_digest(column: LabelledColumn) -> str:
+    sha = hashlib.sha256()
+    _add_sorted(sha, column)
+    return sha.hexdigest()
+
+
+def _named_digests(items: Texts, labels: Mapping[str, LabelledColumn]) -> dict[str, str]:
+    """The digest of every label: items are sorted and encoded once for all of them."""
+    texts = items.tolist()
+    order = sorted(range(len(texts)), key=texts.__getitem__)
+    ordered = [texts[row] for row in order]
+    is_new = [True, *map(ne, ordered[1:], ordered)]
+    ranks: NDArray[np.intp] = np.empty(len(texts), np.intp)
+    ranks[order] = np.cumsum(is_new) - 1
+    parts = [_with_length(text) for text in compress(ordered, is_new)]
+    found = {}
+    for label, column in labels.items():
         sha = hashlib.sha256()
-        if self.items is None:
-            _add_sorted(sha, column)
-            return sha.hexdigest()
-        named = zip(self.items[column.rows].tolist(), column.truth.tolist(), strict=True)
-        for item, truth in sorted(named):
-            text = item.encode("utf-8", "surrogatepass")
-            sha.update(len(text).to_bytes(8, "little") + text + bytes([truth]))
-        return sha.hexdigest()
+        places = np.sort(2 * ranks[column.rows] + column.truth)
+        for start in range(0, places.size, _CHUNK):
+            chunk = places[start : start + _CHUNK].tolist()
+            sha.update(b"".join([parts[place >> 1] + _TRUTHS[place & 1] for place in chunk]))
+        found[label] = sha.hexdigest()
+    return found
+
+
+def _with_length(text: str) -> bytes:
+    encoded = text.encode("utf-8", "surrogatepass")
+    return len(encoded).to_bytes(8, "little") + encoded
 
 
 def _add_sorted(sha: hashlib._Hash, column: LabelledColumn) -> None:

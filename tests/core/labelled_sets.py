@@ -40,13 +40,13 @@ def digits_logits() -> tuple[LabelledScores, LabelledScores]:
     """Overconfident one-vs-rest logits of scikit-learn's digits: calibration, holdout."""
     images, digits = load_digits(return_X_y=True)
     # A few pixels only, weakly regularised: a model that is sure of what it does not know.
-    images, truth = images[:, 20:28], label_binarize(digits, classes=range(10)).astype(bool)
+    images, truth = images[:, 20:28] / 16, label_binarize(digits, classes=range(10)).astype(bool)
     train, rest = slice(0, 300), np.arange(300, len(digits))
     sets = []
     for rows in (rest[::2], rest[1::2]):
         labels = {}
         for digit in range(10):
-            model = LogisticRegression(C=1e3, max_iter=5000).fit(images[train], truth[train, digit])
+            model = LogisticRegression(C=1e3).fit(images[train], truth[train, digit])
             labels[f"d{digit}"] = (model.decision_function(images[rows]), truth[rows, digit])
         sets.append(labelled(is_logit=True, items=[f"i{row}" for row in rows], **labels))
     return sets[0], sets[1]

@@ -33,9 +33,19 @@ def labelled(count=400, *, seed=0, labels=("a", "b"), sign=1.0, is_logit=False):
     return LabelledScores(columns, is_logit, count)
 
 
+def of_two(count=400, *, seed):
+    """Two labels, exactly one of them true for each item: what a softmax is for."""
+    first = column(count, seed=seed, is_logit=True)
+    second = replace(column(count, seed=seed + 1, is_logit=True), truth=~first.truth)
+    return LabelledScores({"a": first, "b": second}, is_logit=True, rows=count)
+
+
 def drawn(request, **kwargs):
     """A tuned head, its sets, and its picture."""
-    calibration, holdout = labelled(seed=1, **kwargs), labelled(seed=100, **kwargs)
+    if request.link == "softmax":
+        calibration, holdout = of_two(seed=1), of_two(seed=100)
+    else:
+        calibration, holdout = labelled(seed=1, **kwargs), labelled(seed=100, **kwargs)
     tuned = tune(calibration, holdout, request)
     return tuned, calibration, holdout, tune_spec("m/h", tuned, calibration, holdout)
 
@@ -141,11 +151,10 @@ def test_at_most_twelve_labels_are_drawn_and_the_others_named():
 def test_a_label_that_misses_its_limit_comes_first():
     """The row that a person must see stands on top, and the answer names it."""
     calibration = labelled(400, seed=1)
-    holdout = labelled(400, seed=50)
-    worse = holdout.labels["b"].scores.copy()
-    worse[~holdout.labels["b"].truth] += 0.5
+    second = calibration.labels["b"]
+    worse = np.where(second.truth, second.scores, second.scores + 0.5)
     holdout = replace(
-        holdout, labels={**holdout.labels, "b": replace(holdout.labels["b"], scores=worse)}
+        calibration, labels={**calibration.labels, "b": replace(second, scores=worse)}
     )
 
     tuned = tune(calibration, holdout, REQUESTS["threshold"])

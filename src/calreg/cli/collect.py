@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from calreg.cli.options import json_option, timestamp_option, when
+from calreg.cli.options import Share, json_option, timestamp_option, when
 from calreg.cli.terminal import note, print_json, progress_bar, say, signs
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ __all__ = ["collect_command"]
 )
 @click.option(
     "--max-error-rate",
-    type=click.FloatRange(0.0, 1.0),
+    type=Share(),
     default=0.01,
     show_default=True,
     help="More items with errors than this share stop the collecting.",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from calreg.errors import InputError
 
-__all__ = ["new_file", "read_file", "replace_file"]
+__all__ = ["check_folder", "new_file", "read_file", "replace_file"]
 
 
 def read_file(file: Path) -> bytes:
@@ -24,6 +24,24 @@ def read_file(file: Path) -> bytes:
             f"cannot be read: {(error.strerror or 'unknown').lower()}",
             where=str(file),
             code="input-file",
+        ) from error
+
+
+def check_folder(folder: Path) -> None:
+    """Make sure that a file could be written there, while nothing has been done yet.
+
+    Raises:
+        InputError: It could not.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".calreg-"):
+            return
+    except OSError as error:
+        raise InputError(
+            f"cannot be written to: {(error.strerror or 'unknown').lower()}",
+            where=str(folder),
+            code="output",
         ) from error
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "json_option",
     "mapping_of",
     "push_option",
+    "Share",
     "reason_option",
     "scores_argument",
     "table_options",
@@ -34,6 +35,22 @@ json_option = click.option(
     "--json", "as_json", is_flag=True, help="One JSON document on standard output, nothing else."
 )
 push_option = click.option("--push", is_flag=True, help="Push the commit to the branch's remote.")
+
+
+class Share(click.FloatRange):
+    """A share from 0 to 1. Click's own range lets NaN through, which no share exceeds."""
+
+    def __init__(self) -> None:
+        super().__init__(0.0, 1.0)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The share as a number."""
+        found = float(super().convert(value, param, ctx))
+        if not 0.0 <= found <= 1.0:
+            self.fail(f"{value} is not in the range 0<=x<=1.", param, ctx)
+        return found
 
 
 def _reason(_context: click.Context, _option: click.Parameter, text: str) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +34,14 @@ def check_plots(paths: Sequence[Path]) -> None:
                 f"--plot: expected a name that ends in {', '.join(_FORMATS)}, got {str(path)!r}",
                 hint="A page with tooltips: --plot tuned.html. A picture: --plot tuned.png.",
             )
-    if paths and find_spec("vl_convert") is None:
-        raise MissingExtraError("report", needs="vl-convert-python, which draws --plot")
+    if not paths:
+        return
+    try:
+        import vl_convert  # noqa: F401  # found missing here, not after the work
+    except ImportError as error:
+        raise MissingExtraError(
+            "report", needs="vl-convert-python, which --plot draws with"
+        ) from error
 
 
 def write_tune_plots(

@@ -22,6 +22,7 @@ import click
 from calreg.cli.group import Session, pass_session
 from calreg.cli.opening import config_of, open_registry
 from calreg.cli.options import (
+    Share,
     head_name,
     json_option,
     mapping_of,
@@ -98,7 +99,7 @@ class _Request:
 @timestamp_option
 @click.option(
     "--max-reject-rate",
-    type=click.FloatRange(0.0, 1.0),
+    type=Share(),
     default=0.01,
     show_default=True,
     help="More rejected rows than this share stop the run.",

@@ -14,6 +14,7 @@ import click
 
 from calreg.cli.group import Session, pass_session
 from calreg.cli.options import (
+    Share,
     columns_option,
     json_option,
     mapping_of,
@@ -137,9 +138,7 @@ _DIRECTIONS = ("auto", "higher", "lower")
 @click.option(
     "--bins",
     type=click.IntRange(2, 1000),
-    default=15,
-    show_default=True,
-    help="Of --method histogram.",
+    help="Of --method histogram.  [default: 15]",
 )
 @click.option(
     "--min-positives",
@@ -158,7 +157,7 @@ _DIRECTIONS = ("auto", "higher", "lower")
 @click.option("--seed", type=click.IntRange(0), default=0, help="Of the bootstrap intervals.")
 @click.option(
     "--max-reject-rate",
-    type=click.FloatRange(0.0, 1.0),
+    type=Share(),
     default=0.01,
     show_default=True,
     help="More rejected cells than this share stop it.",
@@ -265,9 +264,15 @@ def _request(options: Mapping[str, Any]) -> Request:
         guarantee=options["guarantee"],
         min_positives=options["min_positives"],
         min_negatives=options["min_negatives"],
-        bins=options["bins"],
+        bins=_bins(options["bins"], maps),
         seed=options["seed"],
     )
+
+
+def _bins(asked: int | None, maps: list[str]) -> int:
+    if asked is not None and maps != ["histogram"]:
+        raise UsageError("--bins belongs to --method histogram")
+    return 15 if asked is None else asked
 
 
 def _objectives(texts: tuple[str, ...]) -> tuple[Any, dict[str, Any]]:
@@ -316,16 +321,15 @@ def _directions(texts: tuple[str, ...]) -> tuple[Any, dict[str, Any]]:
     >>> _directions(("lower", "pri=higher"))
     ('lower', {'pri': 'higher'})
     """
-    everywhere, by_label = "auto", {}
+    found: dict[str, str] = {}
     for text in texts:
         label, _, direction = text.rpartition("=")
         if direction not in _DIRECTIONS:
             raise UsageError(f"--direction: expected [LABEL=]{'|'.join(_DIRECTIONS)}, got {text!r}")
-        if label:
-            by_label[label] = direction
-        else:
-            everywhere = direction
-    return everywhere, by_label
+        if label in found:
+            raise UsageError(f"--direction: a second one for {label or 'all labels'}: {text!r}")
+        found[label] = direction
+    return found.pop("", "auto"), found
 
 
 def _pairs(texts: tuple[str, ...]) -> dict[str, str]:
@@ -334,5 +338,10 @@ def _pairs(texts: tuple[str, ...]) -> dict[str, str]:
         column, equals, value = text.partition("=")
         if not (column and equals):
             raise UsageError(f"--where: expected COLUMN=TEXT, got {text!r}")
+        if column in found:
+            raise UsageError(
+                f"--where: a second one for {column!r}: {text!r}",
+                hint="Rows must meet all of them: a column can be asked for one text.",
+            )
         found[column] = value
     return found

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calreg.cli.computing import grid_of
-from calreg.cli.files import new_file
+from calreg.cli.files import check_folder, new_file
 from calreg.cli.group import Session
 from calreg.cli.opening import config_of, open_registry
 from calreg.cli.publishing import Mode, publish_run
@@ -73,18 +73,26 @@ class _Sets:
     holdout: LabelledScores | None
     train: LabelledScores | None
 
-    def to_json(self) -> dict[str, Any]:
-        """What was read, for a program."""
-        named = {
+    def named(self) -> dict[str, LabelledScores | None]:
+        """The sets by their names."""
+        return {
             "calibration": self.calibration,
             "holdout": self.holdout,
             "train": self.train,
         }
-        return {name: _set_json(found) if found else None for name, found in named.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """What was read, for a program."""
+        return {name: _set_json(found) if found else None for name, found in self.named().items()}
 
 
 def _set_json(scores: LabelledScores) -> dict[str, Any]:
-    return {"files": list(scores.files), "rows": scores.rows, "rejected": dict(scores.rejected)}
+    return {
+        "files": list(scores.files),
+        "rows": scores.rows,
+        "rejected": dict(scores.rejected),
+        "first_rejects": list(scores.first_rejects),
+    }
 
 
 def run_tune(session: Session, asked: Asked) -> None:
@@ -105,6 +113,8 @@ def run_tune(session: Session, asked: Asked) -> None:
         groups=(asked.group,) if asked.group is not None else (),
     )
     extra = extras_of(asked, sets.calibration, sets.holdout, tuned)
+    for folder in _folders(asked):  # before the registry is changed
+        check_folder(folder)
     outcome = _publish(registry, asked, sets, tuned) if registry is not None else None
     document = {
         "head": asked.head.full,
@@ -117,6 +127,7 @@ def run_tune(session: Session, asked: Asked) -> None:
     if asked.as_json:
         print_json({**document, "files": [str(path) for path in written]})
         return
+    say(_reject_lines(sets))
     say(tune_lines(asked.head.full, tuned, width=width(), signs=signs()))
     say(extra.lines(signs()))
     if outcome is not None:
@@ -125,6 +136,23 @@ def run_tune(session: Session, asked: Asked) -> None:
     say([f"Wrote {path}" for path in written])
     if outcome is None:
         say(["", f"Next: {_next(sets, tuned)}"])
+
+
+def _folders(asked: Asked) -> list[Path]:
+    return [*([asked.folder] if asked.folder is not None else []), *{p.parent for p in asked.plots}]
+
+
+def _reject_lines(sets: _Sets) -> list[str]:
+    """What was left out of each set, and where the first of it stands."""
+    lines = []
+    for name, scores in sets.named().items():
+        if scores is None or not scores.rejected:
+            continue
+        counts = ", ".join(f"{n:,} {REASONS[reason]}" for reason, n in scores.rejected.items())
+        first = f": {scores.first_rejects[0]}" if scores.first_rejects else ""
+        rejected = sum(scores.rejected.values())
+        lines.append(f"! {rejected:,} scores of {name} rejected ({counts}){first}")
+    return [*lines, ""] if lines else []
 
 
 def _registry(session: Session, asked: Asked) -> Registry:

@@ -27,7 +27,7 @@ __all__ = ["BINS", "LabelEvidence", "Saturation", "confusion_of", "evidence_of"]
 BINS = 15
 """Bins of the calibration errors; part of their names."""
 
-_FIGURE_DIGITS = 12
+_FIGURE_DECIMALS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +105,12 @@ class LabelEvidence:
     def trial(self) -> Trial:
         """The part that a document keeps.
 
-        Figures have 12 significant digits: the last ones of a sum of floats differ between
-        processors, and documents must not.
+        Figures have 12 decimals: the last digits of an exponential differ between processors,
+        and documents must not.
         """
         values = self.to_json()
         figures = {
-            name: float(f"{values[name]:.{_FIGURE_DIGITS}g}")
+            name: round(values[name], _FIGURE_DECIMALS)
             for name in FIGURES
             if values[name] is not None
         }

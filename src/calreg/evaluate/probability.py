@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from calreg.calibrate.fits.sums import blocks, order_free_total
 from calreg.documents import Json
 from calreg.errors import InputError
 from calreg.evaluate.checked import checked_probabilities
@@ -104,8 +105,8 @@ def brier(probabilities: Floats, truth: Truth) -> float:
     0.125
     """
     checked_probabilities(probabilities, truth)
-    sums = [float(np.square(p - y).sum()) for p, y in _blocks(probabilities, truth)]
-    return math.fsum(sums) / truth.size
+    terms = (np.square(p - y) for p, y in _blocks(probabilities, truth))
+    return order_free_total(terms, 1.0) / truth.size
 
 
 def nll(probabilities: Floats, truth: Truth) -> float:
@@ -121,11 +122,11 @@ def nll(probabilities: Floats, truth: Truth) -> float:
         Good (1952), Rational decisions, section 8.
     """
     checked_probabilities(probabilities, truth)
-    sums = []
-    for p, y in _blocks(probabilities, truth):
-        said = np.maximum(np.where(y, p, 1.0 - p), NLL_CLIP)
-        sums.append(float(np.log(said).sum()))
-    return max(0.0, -math.fsum(sums) / truth.size)
+    terms = (
+        np.log(np.maximum(np.where(y, p, 1.0 - p), NLL_CLIP))
+        for p, y in _blocks(probabilities, truth)
+    )
+    return max(0.0, -order_free_total(terms, -math.log(NLL_CLIP)) / truth.size)
 
 
 def ece(probabilities: Floats, truth: Truth, bins: int = 15, scheme: Scheme = "equal_width") -> Ece:
@@ -193,19 +194,27 @@ def reliability(
 _Numbers: TypeAlias = NDArray[Any]
 _Ends: TypeAlias = tuple[_Numbers, _Numbers]
 
-_BLOCK = 1 << 16
+_GRID = 2.0**26  # 2^27 steps of a 2^26th are below 2^53, and so are those of what they leave
 
 
 def _blocks(p: Floats, truth: Truth) -> Iterator[tuple[NDArray[np.float64], Truth]]:
-    for start in range(0, p.size, _BLOCK):
-        block = slice(start, start + _BLOCK)
+    for block in blocks(p.size):
         yield np.asarray(p[block], dtype=np.float64), truth[block]
+
+
+def _parts(p: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """p as a coarse and a fine part, whose sums over 130 million items have no order."""
+    coarse = np.floor(p * _GRID) / _GRID
+    return coarse, np.round((p - coarse) * _GRID**2) / _GRID**2
 
 
 def _binned(
     p: Floats, truth: Truth, bins: int, scheme: Scheme
 ) -> tuple[_Ends, NDArray[np.float64]]:
-    """Ends of the bins; per bin: items, sums of truth, of p, and of p (1 - p)."""
+    """Ends of the bins; per bin: items, sums of truth, of p, and of p (1 - p).
+
+    The same for any order of the items: documents hold what follows from it.
+    """
     if bins < 1:
         raise InputError(f"expected at least 1 bin, got {bins}", code="bins")
     if scheme == "equal_width":
@@ -215,12 +224,16 @@ def _binned(
         inner, ends = _equal_mass(p, bins)
     size = inner.size + 1
     sums = np.zeros((4, size))
+    fine = np.zeros((2, size))
     for said, came in _blocks(p, truth):
         where = np.searchsorted(inner, said, side="right")
         sums[0] += np.bincount(where, minlength=size)
         sums[1] += np.bincount(where[came], minlength=size)
-        sums[2] += np.bincount(where, weights=said, minlength=size)
-        sums[3] += np.bincount(where, weights=said * (1.0 - said), minlength=size)
+        for row, values in enumerate((said, said * (1.0 - said))):
+            upper, lower = _parts(values)
+            sums[2 + row] += np.bincount(where, weights=upper, minlength=size)
+            fine[row] += np.bincount(where, weights=lower, minlength=size)
+    sums[2:] += fine
     return ends, sums
 
 

@@ -26,6 +26,10 @@ _DECIMAL = re.compile(r"DECIMAL\(\d+,\s*\d+\)")
 
 def type_of(source: Source, column: str) -> str | None:
     """The type of a source's column, its name compared as the engine does; None if absent."""
+    if column in source.columns:  # nearly always, and tables have thousands of columns
+        return source.columns[column]
+    if column in source.columns:  # as it is mostly written: tables have thousands of columns
+        return source.columns[column]
     folded = {name.casefold(): kind for name, kind in source.columns.items()}
     return folded.get(column.casefold())
 

@@ -66,10 +66,10 @@ def read_labelled(
     ):
         plain = find_sources(connection, files)
         keys = tuple(dict.fromkeys((*keys, *_present(plain, optional_keys))))
-        sources = labelled_sources(connection, table, plain, keys=keys, where=where or {})
-        at = sources[0].source.where if len(files) == 1 else f"{len(files)} files"
-        reader = _Reader(connection, sources, labels, at, progress)
+        at = plain[0].where if len(files) == 1 else f"{len(files)} files"
         try:
+            sources = labelled_sources(connection, table, plain, keys=keys, where=where or {})
+            reader = _Reader(connection, sources, labels, at, progress)
             found = reader.read(with_items=with_items)
         except InputError as error:
             error.where = error.where or at

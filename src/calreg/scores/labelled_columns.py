@@ -18,13 +18,22 @@ from calreg.errors import InputError
 from calreg.labelled import Floats, LabelledColumn, Texts, Truth
 from calreg.scores.engine import Array, Column, Connection, batches, rows_of
 from calreg.scores.expressions import number_sql, truth_sql
-from calreg.scores.labelled_layout import LabelledLong, LabelledSource, LabelledWide, text_sql
+from calreg.scores.labelled_layout import (
+    Cell,
+    LabelledLong,
+    LabelledSource,
+    LabelledWide,
+    text_sql,
+)
 from calreg.scores.long import place_sql
 from calreg.scores.sources import reading
 
 __all__ = ["Found", "labels_of_long", "read_long", "read_wide"]
 
 _Form = TypeVar("_Form", LabelledWide, LabelledLong)
+
+# The engine's time to plan a query grows with the square of its columns.
+_MAX_TOGETHER = 200
 
 _NO_SCORES = np.empty(0, dtype=np.float32)
 
@@ -106,23 +115,41 @@ def read_wide(
     rows = cells = 0
     for source, form in _forms(sources, LabelledWide):
         chosen = [cell for cell in form.cells if cell.label in parts]
-        truths = list(dict.fromkeys(cell.truth for cell in chosen if cell.truth is not None))
-        values = [number_sql(source.source, cell.column) for cell in chosen]
-        values += [truth_sql(source.source, truth) for truth in truths]
-        values += source.texts(with_items=with_items)
-        for batch in _stream(connection, source, values):
-            scores, truth = batch[: len(chosen)], batch[len(chosen) :]
-            for cell, column in zip(chosen, scores, strict=True):
-                of_cell = truth[truths.index(cell.truth or "")]
-                parts[cell.label].add(column, of_cell, rows)
-            texts.append([column[0] for column in truth[len(truths) :]])
-            rows += batch[0][0].size
-            cells += batch[0][0].size * len(chosen)
-            tick(cells)
+        first = rows
+        for start in range(0, len(chosen), _MAX_TOGETHER):
+            some, rows = chosen[start : start + _MAX_TOGETHER], first
+            for scores, truths, kept in _wide_batches(
+                connection, source, some, with_items=with_items
+            ):
+                for cell, column, truth in zip(some, scores, truths, strict=True):
+                    parts[cell.label].add(column, truth, rows)
+                if start == 0:
+                    texts.append(kept)
+                rows += scores[0][0].size
+                cells += scores[0][0].size * len(some)
+                tick(cells)
     every = np.arange(rows)
     columns = {label: part.column(every) for label, part in parts.items()}
     items, keys = _split(texts, has_items=with_items and sources[0].item is not None)
     return Found(columns, rows, cells, items, keys)
+
+
+def _wide_batches(
+    connection: Connection,
+    source: LabelledSource,
+    cells: Sequence[Cell],
+    *,
+    with_items: bool,
+) -> Iterator[tuple[Sequence[Column], Sequence[Column], list[Array]]]:
+    """Scores and truth of each cell, and the texts of the rows."""
+    truths = list(dict.fromkeys(cell.truth for cell in cells if cell.truth is not None))
+    values = [number_sql(source.source, cell.column) for cell in cells]
+    values += [truth_sql(source.source, truth) for truth in truths]
+    values += source.texts(with_items=with_items)
+    places = [len(cells) + truths.index(cell.truth or "") for cell in cells]
+    for batch in _stream(connection, source, values):
+        of_texts = [column[0] for column in batch[len(cells) + len(truths) :]]
+        yield batch[: len(cells)], [batch[place] for place in places], of_texts
 
 
 def _forms(

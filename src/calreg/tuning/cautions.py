@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from calreg.calibrate.guarantee import negatives_needed
 from calreg.calibrate.objectives import Objective
 from calreg.documents import Confusion, LabelCalibration
@@ -78,6 +80,9 @@ def cautions_of(
 
 def _on_sets(sets: Sets, groups: Collection[str]) -> _Found:
     calibration, holdout, train = sets
+    for name, scores in (("calibration", calibration), ("holdout", holdout)):
+        if scores is not None:
+            yield from _repeated(name, scores)
     if holdout is None:
         yield (
             "no_holdout",
@@ -96,10 +101,41 @@ def _on_sets(sets: Sets, groups: Collection[str]) -> _Found:
         )
     else:
         yield from _in_common(calibration, holdout, ("calibration", "holdout"), groups)
+        yield from _other_scale(calibration, holdout)
     if train is not None:
         yield from _in_common(calibration, train, ("calibration", "training"), groups)
         if holdout is not None:
             yield from _in_common(holdout, train, ("holdout", "training"), groups)
+
+
+def _repeated(name: str, scores: LabelledScores) -> _Found:
+    """Rows of one set that bear the same name: one item counted several times, or no names."""
+    named = [item for item in scores.items.tolist() if item] if scores.items is not None else []
+    repeated = len(named) - len(set(named))
+    if repeated:
+        yield (
+            f"repeated_items_{name}",
+            (
+                f"{repeated:,} of {len(named):,} rows of {name} have the item of another row: "
+                "what stands twice counts twice"
+            ),
+        )
+
+
+def _other_scale(calibration: LabelledScores, holdout: LabelledScores) -> _Found:
+    """Labels whose holdout lies mostly where calibration has no scores at all."""
+    for label, column in calibration.labels.items():
+        low, high = column.scores.min(), column.scores.max()
+        found = holdout.labels[label].scores
+        outside = int(np.count_nonzero((found < low) | (found > high)))
+        if 2 * outside > found.size:
+            yield (
+                "other_scale",
+                (
+                    f"{label}: {outside:,} of {found.size:,} scores of the holdout lie outside "
+                    f"those of calibration ({low:.4g} to {high:.4g}): is it the same scale?"
+                ),
+            )
 
 
 def _is_same(calibration: LabelledScores, holdout: LabelledScores) -> bool:
@@ -200,11 +236,11 @@ def _few_positives(judged: Judged, _request: Request) -> _Found:
         if side is not None and 0 < side.trial.positives < _FEW_POSITIVES:
             yield (
                 "few_positives",
-                f"only {side.trial.positives:,} positives in {name}: a few items decide",
+                f"positives in {name}: only {side.trial.positives:,}; a few items decide",
             )
 
 
-def _status(judged: Judged, _request: Request) -> _Found:
+def _status(judged: Judged, request: Request) -> _Found:
     decision = judged.label.decision
     if decision is None:
         return
@@ -228,9 +264,21 @@ def _status(judged: Judged, _request: Request) -> _Found:
     elif decision.status == "fires_never":
         yield ("fires_never", f"{decision.objective} is best served by never firing")
     elif decision.status == "too_few_positives":
-        yield ("too_few_positives", f"{trial.positives:,} positives are too few: no threshold")
+        yield (
+            "too_few_positives",
+            (
+                f"positives: {trial.positives:,}, and --min-positives is "
+                f"{request.min_positives:,}: no threshold"
+            ),
+        )
     elif decision.status == "too_few_negatives" and decision.guarantee is None:
-        yield ("too_few_negatives", f"{trial.negatives:,} negatives are too few: no threshold")
+        yield (
+            "too_few_negatives",
+            (
+                f"negatives: {trial.negatives:,}, and --min-negatives is "
+                f"{request.min_negatives:,}: no threshold"
+            ),
+        )
 
 
 def _rows(judged: Judged) -> int:
@@ -373,7 +421,7 @@ def _on_whole(
                 "overfit",
                 (
                     f"{text} is {here[name]:.3f} on calibration and {there[name]:.3f} on the "
-                    f"holdout: {len(labels):,} thresholds chosen on these items overfit them"
+                    "holdout: what was chosen on these items overfits them"
                 ),
             )
             return

@@ -6,10 +6,13 @@ also gets the raw score at which it changes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Literal
 
-from calreg.calibrate.fits import score_cut
+import numpy as np
+
+from calreg.calibrate.fits import goes_by_rounding, score_cut
 from calreg.calibrate.objectives import Objective
 from calreg.calibrate.shared import best_shared_cut
 from calreg.calibrate.thresholds import Cut, best_cut
@@ -19,7 +22,9 @@ from calreg.labelled import Floats, LabelledColumn, LabelledScores
 from calreg.tuning.maps import Parameters
 from calreg.tuning.request import Request
 
-__all__ = ["Cuts", "cuts_of", "decision_of"]
+__all__ = ["Cuts", "clear_of_rounding", "cuts_of", "decision_of"]
+
+_STEPS = 10**11
 
 Cuts = Mapping[str, Cut]
 
@@ -100,6 +105,7 @@ def decision_of(
     cut: Cut | None,
     column: LabelledColumn,
     maps: Mapping[str, Parameters] | None,
+    outputs: Mapping[str, Floats] | None,
     directions: Mapping[str, Direction],
     request: Request,
 ) -> Decision | None:
@@ -107,12 +113,13 @@ def decision_of(
     objective = request.objective_of(label)
     if cut is None or objective is None:
         return None
-    direction = directions[label]
-    raw_cut = None
-    if maps is not None and cut.threshold is not None and request.link != "softmax":
-        raw_cut = score_cut(request.method, maps[label], column.scores, cut.threshold, direction)
+    direction, threshold, raw_cut = directions[label], cut.threshold, None
+    if maps is not None and outputs is not None and threshold is not None:
+        raw_cut = score_cut(request.method, maps[label], column.scores, threshold, direction)
+        if raw_cut is None and goes_by_rounding(request.method):
+            threshold = clear_of_rounding(threshold, outputs[label])
     return Decision(
-        threshold=cut.threshold,
+        threshold=threshold,
         comparator="<=" if maps is None and direction == "lower" else ">=",
         objective=objective.text,
         status=cut.status,
@@ -120,3 +127,18 @@ def decision_of(
         score_threshold=raw_cut,
         guarantee=request.guarantee_of(label),
     )
+
+
+def clear_of_rounding(threshold: float, outputs: Floats) -> float:
+    """A threshold just below one of these outputs, with the same decision on all of them.
+
+    The output that it was is computed anew wherever the threshold is applied, and exp() of
+    another library may make it smaller by its last bits: the item would fire no more. Kept
+    are eleven decimals, one step down; the threshold itself where an output lies between.
+
+    >>> clear_of_rounding(0.75, np.array([0.5, 0.75]))
+    0.74999999999
+    """
+    lower = (math.floor(threshold * _STEPS) - 1) / _STEPS
+    between = (outputs >= lower) & (outputs < threshold)
+    return threshold if lower <= 0.0 or between.any() else lower

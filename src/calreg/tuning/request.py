@@ -69,6 +69,11 @@ class Request:
                 "and labels have objectives of their own",
                 hint="Give one --objective without a label.",
             )
+        if self.average != "per-label" and self.objective is None:
+            raise UsageError(
+                f"--average {self.average} finds one threshold, and none is asked for",
+                hint="Add --objective, for example --objective max-f1.",
+            )
         if self.guarantee is not None:
             self._check_guarantee(self.guarantee)
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calreg.calibrate import describe
+from calreg.calibrate.distribution import MAX_SCORE
 from calreg.calibrate.thresholds import Cut
 from calreg.documents import Direction, LabelCalibration
 from calreg.errors import InputError
@@ -158,7 +159,9 @@ def tune(
             parameters=maps[label] if maps else {},
             distribution=describe(column.scores, grid=grids(label)),
             direction=directions[label],
-            decision=decision_of(label, chosen.get(label), column, maps, directions, request),
+            decision=decision_of(
+                label, chosen.get(label), column, maps, outputs, directions, request
+            ),
         )
         for label, column in calibration.labels.items()
     }
@@ -191,13 +194,14 @@ def _check(calibration: LabelledScores, holdout: LabelledScores | None, request:
         more = f"; and {len(problems) - _MAX_NAMED} more" if len(problems) > _MAX_NAMED else ""
         raise InputError(
             f"cannot tune label {'; '.join(problems[:_MAX_NAMED])}{more}",
-            hint="Bring items of both kinds, or name the labels that can be tuned: --label NAME",
+            hint="Bring items of both kinds whose scores differ, or name the labels that can be "
+            "tuned: --label NAME",
             code="label",
         )
     named = request.objectives.keys() | request.directions.keys()
     if unknown := sorted(named - calibration.labels.keys()):
         raise InputError(
-            f"no label {unknown[0]!r}; there are {', '.join(calibration.labels)}",
+            f"no label {unknown[0]!r} to choose anything for",
             hint=nearest(unknown[0], calibration.labels),
             code="unknown-label",
         )
@@ -224,6 +228,9 @@ def _problem(column: LabelledColumn) -> str | None:
         return f"all {column.scores.size:,} truths are {only}"
     if column.scores.min() == column.scores.max():
         return f"all {column.scores.size:,} scores are {float(column.scores[0])!r}"
+    largest = float(np.abs(column.scores).max())
+    if not largest <= MAX_SCORE:
+        return f"expected scores within ±{MAX_SCORE:g}, got one of size {largest:g}"
     return None
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from calreg.calibrate.fits.accepted import refuse_unfit
 from calreg.calibrate.fits.binning import fit_histogram
-from calreg.calibrate.fits.cuts import score_cut
+from calreg.calibrate.fits.cuts import goes_by_rounding, score_cut
 from calreg.calibrate.fits.isotonic import fit_isotonic
 from calreg.calibrate.fits.sigmoid import fit_beta, fit_platt
 from calreg.calibrate.fits.temperature import fit_temperature
@@ -21,6 +21,7 @@ __all__ = [
     "fit_isotonic",
     "fit_platt",
     "fit_temperature",
+    "goes_by_rounding",
     "refuse_unfit",
     "score_cut",
 ]

@@ -14,7 +14,14 @@ from calreg.documents.decision import Direction
 from calreg.labelled import Floats
 from calreg.methods import apply_method
 
-__all__ = ["score_cut"]
+__all__ = ["goes_by_rounding", "score_cut"]
+
+_STORED = frozenset({"isotonic", "histogram"})  # their outputs have the same bits everywhere
+
+
+def goes_by_rounding(method: str) -> bool:
+    """Whether the last bits of a method's outputs are a processor's or a library's own."""
+    return method not in _STORED
 
 
 def score_cut(
@@ -38,7 +45,9 @@ def score_cut(
 
     Returns:
         None if none fires, or if the map does not go one way in that direction (a softmax
-        looks at other scores, too; values of a histogram may turn).
+        looks at other scores, too; values of a histogram may turn). None, too, if all fire
+        for a curve of stored values: it goes on as it is beyond the last score, and so do
+        decisions on its output.
 
     >>> score_cut("platt", {"slope": 2.0, "intercept": -1.0}, np.array([0.25, 0.5, 0.75]), 0.5,
     ...     "higher")
@@ -49,9 +58,10 @@ def score_cut(
     outputs = np.empty(scores.shape, np.float64)
     apply_method(method, parameters, scores, out=outputs)
     firing = scores[outputs >= threshold]
-    if not firing.size:
+    if not firing.size or (firing.size == scores.size and method in _STORED):
         return None
-    return float(firing.min() if direction == "higher" else firing.max())
+    # Which of the two zeros is the least of both is chance; the sum is 0.0 for either.
+    return float(firing.min() if direction == "higher" else firing.max()) + 0.0
 
 
 def _goes(method: str, parameters: Mapping[str, Parameter], direction: Direction) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from calreg.documents import Confusion, Direction, LabelCalibration
+from calreg.documents import Confusion, Direction, LabelCalibration, Parameter
 from calreg.evaluate import BINS, curve_points, ece, reliability
 from calreg.labelled import Floats, LabelledScores, Truth
 from calreg.methods import apply_method, softmax
@@ -236,18 +236,19 @@ def _reliabilities(
         before = _as_said(
             column.scores, is_logit=shown.scores.is_logit, is_mapped=after is not None
         )
-    return tuple(
-        _reliability(name, said, column.truth)
-        for name, said in (("before", before), ("after", after))
-        if said is not None
-    )
+    found = []
+    if before is not None:
+        found.append(_reliability("before", before, column.truth))
+    if after is not None:
+        found.append(_reliability("after", after, column.truth))
+    return tuple(found)
 
 
 def _as_said(scores: Floats, *, is_logit: bool, is_mapped: bool) -> Floats | None:
     """Raw scores as the probabilities they pretend to be; None if they do not."""
     wide = scores.astype(np.float64)
     if is_logit:
-        parameters = {"temperature": 1.0, "link": "sigmoid", "scale": "logit"}
+        parameters: dict[str, Parameter] = {"temperature": 1.0, "link": "sigmoid", "scale": "logit"}
         return apply_method("temperature", parameters, wide) if is_mapped else None
     # Some systems' floats end a little beyond 1; these are brought back, as when fitting.
     is_probability = wide.min() >= -0.01 and wide.max() <= 1.01
@@ -256,7 +257,7 @@ def _as_said(scores: Floats, *, is_logit: bool, is_mapped: bool) -> Floats | Non
 
 def _softmax_of(scores: LabelledScores) -> Mapping[str, Floats]:
     scale = "logit" if scores.is_logit else "probability"
-    parameters = {"temperature": 1.0, "link": "softmax", "scale": scale}
+    parameters: dict[str, Parameter] = {"temperature": 1.0, "link": "softmax", "scale": scale}
     columns = [column.scores.astype(np.float64) for column in scores.labels.values()]
     return dict(zip(scores.labels, softmax(parameters, columns), strict=True))
 

@@ -6,7 +6,7 @@ Whatever came from outside stands in it escaped.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from html import escape
 
 from calreg.evaluate import LabelEvidence
@@ -56,7 +56,7 @@ th:first-child, .text {{ text-align: left; }}
 {warnings}
 {undrawn}
 <div class="picture"><div id="picture" role="img" aria-label="{answer}"></div></div>
-<noscript><p>The picture is drawn by a script inside this page; the table has its figures.</p></noscript>
+<noscript><p>A script inside this page draws the picture; the table has its figures.</p></noscript>
 <div class="table">
 {table}
 </div>
@@ -90,10 +90,10 @@ def tune_page(head: str, tuned: Tuned, spec: str, script: str) -> str:
 
 
 def _inside_script(json: str) -> str:
-    """JSON that no HTML parser takes for anything else: these signs only occur in its strings.
+    r"""JSON that no HTML parser takes for anything else: these signs only occur in its strings.
 
     >>> _inside_script('["</script>"]')
-    '["\\\\u003c/script\\\\u003e"]'
+    '["\\u003c/script\\u003e"]'
     """
     for sign in "<>&":
         json = json.replace(sign, f"\\u{ord(sign):04x}")
@@ -141,17 +141,27 @@ _CELLS: dict[str, _Cell] = {
 }
 
 
+def _cells(tuned: Tuned) -> dict[str, _Cell]:
+    """The figures that at least one label has."""
+    found = [one.calibration for one in tuned.labels.values()]
+    nothing = number_text(None)
+    return {
+        name: cell for name, cell in _CELLS.items() if any(cell(one) != nothing for one in found)
+    }
+
+
 def _table(tuned: Tuned) -> str:
+    cells = _cells(tuned)
     header = "".join(
         f'<th scope="col"{kind}>{name}</th>'
         for name, kind in [
             ("label", ""),
             ("fires if", ' class="text"'),
             ("on", ' class="text"'),
-            *((name, "") for name in _CELLS),
+            *((name, "") for name in cells),
         ]
     )
-    lines = [line for label in tuned.labels for line in _table_lines(tuned, label)]
+    lines = [line for label in tuned.labels for line in _table_lines(tuned, label, cells)]
     return (
         "<table>\n<caption>Every label, as chosen on calibration and as judged on the holdout"
         f"</caption>\n<thead><tr>{header}</tr></thead>\n<tbody>\n"
@@ -160,13 +170,13 @@ def _table(tuned: Tuned) -> str:
     )
 
 
-def _table_lines(tuned: Tuned, label: str) -> list[str]:
+def _table_lines(tuned: Tuned, label: str, cells: Mapping[str, _Cell]) -> list[str]:
     one = tuned.labels[label]
     fires = escape(threshold_text(one.label.decision))
     name = escape(printable(label))
     return [
         f'<tr><th scope="row">{name}</th><td class="text">{fires}</td><td class="text">{on}</td>'
-        + "".join(f"<td>{escape(cell(found))}</td>" for cell in _CELLS.values())
+        + "".join(f"<td>{escape(cell(found))}</td>" for cell in cells.values())
         + "</tr>"
         for on, found in (("calibration", one.calibration), ("holdout", one.holdout))
         if found is not None

@@ -1,66 +1,30 @@
-"""The panels of one label as Vega-Lite views: what is drawn where, in which shape and colour.
+"""The panels of one label as Vega-Lite views: what is drawn where.
 
-A view is a plain mapping. Sets differ by shape and dash beside their colour, classes by
-their side of the axis, so that nothing is lost in print or to a colour-blind eye; the
-colours are Okabe & Ito's (2008). Labels stand in no field name and in no expression.
+Limits, curves and marks of a panel share its scales. Labels stand in no field name and in
+no expression: they are only ever text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from calreg.calibrate.objectives import Objective
 from calreg.evaluate import BINS
 from calreg.report.pictures.measured import Histogram, LabelPicture, Reliability, Row, SetName
+from calreg.report.pictures.style import APART, FAINT, INK, SETS, TRUTHS, View
 
-__all__ = ["APART", "CONFIG", "Notes", "View", "label_panels", "legend"]
-
-View = dict[str, Any]
-
-# Views that stand beside each other would else share one scale of colours.
-APART: View = {"resolve": {"scale": dict.fromkeys(("color", "shape", "strokeDash"), "independent")}}
+__all__ = ["Notes", "label_panels"]
 
 _HEIGHT = 170
 _WIDTH = 185
 _WIDE = 250
 _STRIP = 28
 
-_INK = "#333333"
-_FAINT = "#8a8a8a"
-_SETS: Mapping[SetName, tuple[str, str, list[int]]] = {
-    "calibration": ("#D55E00", "circle", [5, 3]),
-    "holdout": ("#0072B2", "diamond", [1, 0]),
-}
-_TRUTHS = {"positives": "#009E73", "negatives": "#7d7d7d"}
-
-CONFIG: View = {
-    "background": "white",
-    "font": "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif",
-    "view": {"stroke": "#cccccc"},
-    "axis": {
-        "gridColor": "#eeeeee",
-        "domainColor": _FAINT,
-        "tickColor": _FAINT,
-        "labelColor": _INK,
-        "titleColor": _INK,
-        "labelFontSize": 10,
-        "titleFontSize": 11,
-        "titleFontWeight": "normal",
-        "tickCount": 5,
-    },
-    "title": {
-        "anchor": "start",
-        "color": _INK,
-        "fontSize": 12,
-        "fontWeight": "bold",
-        "subtitleColor": "#555555",
-        "subtitleFontSize": 11,
-        "offset": 8,
-    },
-    "concat": {"spacing": 16},
-}
+# Not the axis's `format`, which rounds 0.25 to 0.3 where steps are wide.
+_COUNT = "format(abs(datum.value), '.3~s')"
+_RATE = "format(datum.value, '.3~g')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +58,7 @@ def label_panels(
     return {"title": heading, "hconcat": panels, "spacing": 22, **APART}
 
 
-def _named(text: str, note: str) -> View:
+def _named(text: str, note: str, offset: int = 8) -> View:
     """A panel's own title, lighter than the sentence above it, and its figure."""
     return {
         "text": text,
@@ -102,9 +66,9 @@ def _named(text: str, note: str) -> View:
         "fontSize": 11,
         "fontWeight": "normal",
         "subtitleFontSize": 10,
-        "color": _INK,
+        "color": INK,
         "frame": "group",
-        "offset": 8,
+        "offset": offset,
     }
 
 
@@ -133,12 +97,12 @@ _SET_TIP: View = {"field": "set", "type": "nominal", "title": "set"}
 
 
 def _by_set(index: int) -> View:
-    names = list(_SETS)
+    names = list(SETS)
     return {
         "field": "set",
         "type": "nominal",
         "legend": None,
-        "scale": {"domain": names, "range": [_SETS[name][index] for name in names]},
+        "scale": {"domain": names, "range": [SETS[name][index] for name in names]},
     }
 
 
@@ -146,7 +110,7 @@ def _rule(axis: str, value: float) -> View:
     """The limit that was asked for."""
     return {
         "data": {"values": [{"limit": value}]},
-        "mark": {"type": "rule", "color": _INK, "strokeDash": [2, 2], "clip": True},
+        "mark": {"type": "rule", "color": INK, "strokeDash": [2, 2], "clip": True},
         "encoding": {axis: {"field": "limit", "type": "quantitative"}},
     }
 
@@ -192,12 +156,13 @@ def _curves(rows: Sequence[Row], x: View, y: View, interpolate: str) -> View:
 def _points(rows: Sequence[Row], x: str, y: str) -> View:
     return {
         "data": {"values": list(rows)},
-        "mark": {"type": "point", "filled": True, "size": 110, "opacity": 1, "stroke": "white"},
+        "mark": {"type": "point", "filled": True, "opacity": 1, "stroke": "white"},
         "encoding": {
             "x": {"field": x, "type": "quantitative"},
             "y": {"field": y, "type": "quantitative"},
             "color": _by_set(0),
             "shape": _by_set(1),
+            "size": _by_set(3),
             "tooltip": [
                 {**_SET_TIP, "title": "chosen, on"},
                 *_shown(
@@ -255,12 +220,12 @@ def _fpr_axis(picture: LabelPicture, limit: float | None) -> View:
             "fpr",
             "false positive rate (root scale)",
             scale={"type": "sqrt"},
-            axis={"values": values, "format": "~g", "labelOverlap": "greedy"},
+            axis={"values": values, "labelExpr": _RATE, "labelOverlap": "greedy"},
         )
     reached = [row["fpr"] for row in picture.chosen if row["fpr"] is not None]
     end = min(1.0, max(0.05, 5.0 * limit, *(1.25 * fpr for fpr in reached + _first(picture))))
     title = "false positive rate" + (f" (up to {end:.2g})" if end < 1.0 else "")
-    return _axis("fpr", title, (0.0, end), axis={"format": "~g"})
+    return _axis("fpr", title, (0.0, end), axis={"labelExpr": _RATE})
 
 
 def _first(picture: LabelPicture) -> list[float]:
@@ -277,7 +242,7 @@ def _first(picture: LabelPicture) -> list[float]:
 
 def _reliability(found: Reliability, picture: LabelPicture) -> View:
     """What came over what was said, and below it how many items each bin has."""
-    colour, shape, _ = _SETS[picture.on]
+    colour, shape, *_ = SETS[picture.on]
     name = found.name if len(picture.reliability) > 1 or found.name == "after" else "of the scores"
     x = _axis("said", None, axis={"labels": False, "ticks": False})
     y = _axis("came", "share of positives")
@@ -298,7 +263,7 @@ def _reliability(found: Reliability, picture: LabelPicture) -> View:
         "layer": [
             {
                 "data": {"values": [{"said": 0, "came": 0}, {"said": 1, "came": 1}]},
-                "mark": {"type": "line", "color": _FAINT, "strokeDash": [2, 2], "strokeWidth": 1},
+                "mark": {"type": "line", "color": FAINT, "strokeDash": [2, 2], "strokeWidth": 1},
                 "encoding": {"x": x, "y": y},
             },
             {
@@ -345,7 +310,7 @@ def _items(found: Reliability, tip: Sequence[View]) -> View:
                 "items",
                 (0.0, most),
                 scale={"type": "sqrt"},
-                axis={"values": [0, most], "format": "~s", "grid": False},
+                axis={"values": [0, most], "labelExpr": _COUNT, "grid": False},
             ),
             "y2": {"datum": 0},
             "tooltip": list(tip),
@@ -358,54 +323,50 @@ def _items(found: Reliability, tip: Sequence[View]) -> View:
 
 def _histogram(found: Histogram, on: SetName, note: str) -> View:
     """Positives upwards, negatives downwards, by the root of their counts."""
-    edges = [row[end] for row in found.cells for end in ("lo", "hi")]
-    if found.cut is not None:
-        edges.append(found.cut)
-    domain = (min(edges), max(edges)) if edges else (0.0, 1.0)
-    most = max((row["n"] for row in found.cells), default=1)
-    x = _axis(
-        "lo", found.scale + (", last cells hold the rest" if found.is_clipped else ""), domain
-    )
-    layers: list[View] = [
-        {
-            "data": {"values": list(found.cells)},
-            "mark": {"type": "bar", "stroke": "white", "strokeWidth": 0.4},
-            "encoding": {
-                "x": x,
-                "x2": {"field": "hi"},
-                "y": _axis(
-                    "height",
-                    "items (root scale)",
-                    (-1.15 * most, 1.15 * most),
-                    scale={"type": "sqrt"},
-                    axis={"labelExpr": "format(abs(datum.value), '~s')", "values": _ticks(most)},
-                ),
-                "y2": {"datum": 0},
-                "color": {
-                    "field": "truth",
-                    "type": "nominal",
-                    "legend": None,
-                    "scale": {"domain": list(_TRUTHS), "range": list(_TRUTHS.values())},
-                },
-                "tooltip": [
-                    {"field": "truth", "type": "nominal", "title": "truth"},
-                    *_shown(("n", "items", ",d"), ("lo", "from", ".4~g"), ("hi", "to", ".4~g")),
-                ],
-            },
-        },
-        {
-            "data": {"values": [{"height": 0}]},
-            "mark": {"type": "rule", "color": _FAINT},
-            "encoding": {"y": {"field": "height", "type": "quantitative"}},
-        },
-    ]
-    if found.cut is not None:
-        layers.append(_cut(found.cut))
+    ground = {
+        "data": {"values": [{"height": 0}]},
+        "mark": {"type": "rule", "color": FAINT},
+        "encoding": {"y": {"field": "height", "type": "quantitative"}},
+    }
+    cut = [_cut(found.cut)] if found.cut is not None else []
+    # No tick stands at the top of this axis; the title would stand lower than its neighbours'.
     return {
-        "title": _named(f"Scores by truth, {on}", note),
+        "title": _named(f"Scores by truth, {on}", note, 12),
         "width": _WIDE,
         "height": _HEIGHT,
-        "layer": layers,
+        "layer": [_bars(found), ground, *cut],
+    }
+
+
+def _bars(found: Histogram) -> View:
+    edges = [row[end] for row in found.cells for end in ("lo", "hi")]
+    edges += [found.cut] if found.cut is not None else []
+    domain = (min(edges), max(edges)) if edges else (0.0, 1.0)
+    most = max((row["n"] for row in found.cells), default=1)
+    beyond = ", last cells hold the rest" if found.is_clipped else ""
+    counts: View = {"labelExpr": _COUNT, "values": _ticks(most)}
+    room = 1.15 * most
+    return {
+        "data": {"values": list(found.cells)},
+        "mark": {"type": "bar", "stroke": "white", "strokeWidth": 0.4},
+        "encoding": {
+            "x": _axis("lo", found.scale + beyond, domain),
+            "x2": {"field": "hi"},
+            "y": _axis(
+                "height", "items (root scale)", (-room, room), scale={"type": "sqrt"}, axis=counts
+            ),
+            "y2": {"datum": 0},
+            "color": {
+                "field": "truth",
+                "type": "nominal",
+                "legend": None,
+                "scale": {"domain": list(TRUTHS), "range": list(TRUTHS.values())},
+            },
+            "tooltip": [
+                {"field": "truth", "type": "nominal", "title": "truth"},
+                *_shown(("n", "items", ",d"), ("lo", "from", ".4~g"), ("hi", "to", ".4~g")),
+            ],
+        },
     }
 
 
@@ -427,81 +388,3 @@ def _ticks(most: int) -> list[int]:
     up = [most] if most < 10 else [10 ** (len(str(most)) - 2), most]
     up = [tick for tick in up if tick]
     return [*(-tick for tick in reversed(up)), 0, *up]
-
-
-# --- legend ---------------------------------------------------------------------------------
-
-
-def legend(sets: Sequence[SetName], *, has_limit: bool, has_cut: bool) -> View:
-    """What the shapes mean, drawn with the same marks, once for all panels."""
-    entries: list[View] = []
-    place = 0
-
-    def add(text: str, *marks: View) -> None:
-        nonlocal place
-        data = {"values": [{"x": place, "x2": place + 26, "y": 0.5}]}
-        for mark in marks:
-            extent = {"x2": {"field": "x2"}} if mark["type"] in {"rule", "bar"} else {}
-            at = "x" if extent else "middle"
-            encoding = {"x": _legend_axis("x"), **extent, "y": _legend_y()}
-            if at == "middle":
-                encoding["x"] = _legend_axis("middle")
-            values = {"values": [{**data["values"][0], "middle": place + 13}]}
-            entries.append({"data": values, "mark": mark, "encoding": encoding})
-        words = {"type": "text", "align": "left", "text": text, "fontSize": 11, "color": _INK}
-        entries.append(
-            {
-                "data": {"values": [{"x": place + 32, "y": 0.5}]},
-                "mark": {**words, "baseline": "middle"},
-                "encoding": {"x": _legend_axis("x"), "y": _legend_y()},
-            }
-        )
-        place += 32 + 6 * len(text) + 20
-
-    for name in sets:
-        colour, shape, dash = _SETS[name]
-        line = {"type": "rule", "color": colour, "strokeDash": dash, "strokeWidth": 1.5}
-        point = {
-            "type": "point",
-            "filled": True,
-            "color": colour,
-            "shape": shape,
-            "size": 90,
-            "opacity": 1,
-        }
-        add(f"{name}, its mark where chosen", line, point)
-    for name, side in (("positives", "up"), ("negatives", "down")):
-        add(f"{name} ({side})", {"type": "bar", "color": _TRUTHS[name], "height": 9})
-    if has_cut:
-        add(
-            "threshold",
-            {
-                "type": "point",
-                "shape": "stroke",
-                "angle": 90,
-                "size": 200,
-                "color": "black",
-                "opacity": 1,
-            },
-        )
-    add(
-        "limit, or the ideal" if has_limit else "the ideal",
-        {"type": "rule", "color": _INK, "strokeDash": [2, 2]},
-    )
-    return {"width": _LEGEND_WIDTH, "height": 14, "view": {"stroke": None}, "layer": entries}
-
-
-_LEGEND_WIDTH = 900
-
-
-def _legend_axis(field: str) -> View:
-    return {
-        "field": field,
-        "type": "quantitative",
-        "axis": None,
-        "scale": {"domain": [0, _LEGEND_WIDTH], "nice": False},
-    }
-
-
-def _legend_y() -> View:
-    return {"field": "y", "type": "quantitative", "axis": None, "scale": {"domain": [0, 1]}}

@@ -6,8 +6,10 @@ import textwrap
 from typing import Any
 
 from calreg.labelled import LabelledScores
+from calreg.report.pictures.legend import legend
 from calreg.report.pictures.measured import SetName, measured
-from calreg.report.pictures.panels import APART, CONFIG, Notes, label_panels, legend
+from calreg.report.pictures.panels import Notes, label_panels
+from calreg.report.pictures.style import APART, CONFIG
 from calreg.report.pictures.words import (
     answer,
     counts_text,
@@ -82,7 +84,7 @@ def tune_spec(
 
 def _notes(one: TunedLabel) -> Notes:
     return Notes(
-        precision_recall=figure_text("average precision", "average_precision", one),
+        precision_recall=figure_text("AP", "average_precision", one),
         rates=figure_text("AUROC", "auroc", one),
         histogram=cut_text(one),
     )

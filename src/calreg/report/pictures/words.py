@@ -32,9 +32,9 @@ _MISSED = "target_missed_on_holdout"
 
 
 def printable(text: str) -> str:
-    """A text without what cannot be seen or would turn others around: controls, half characters.
+    r"""A text without what cannot be seen or would turn others around: controls, half characters.
 
-    >>> printable("a\\nb\\u202ec")
+    >>> printable("a\nb\u202ec")
     'a�b�c'
     """
     return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
@@ -148,7 +148,9 @@ def label_sentence(tuned: Tuned, label: str) -> str:
     """What one label does, and how well, by the set to believe."""
     one = tuned.labels[label]
     name, evidence = _believed(one)
-    return f"{short(label)}: {_doing(tuned, one, label)}{_how_well(evidence, _on(name), one)}"
+    return (
+        f"{short(label)}: {_doing(tuned, one, label)}{_how_well(tuned, label, evidence, _on(name))}"
+    )
 
 
 def _on(name: str) -> str:
@@ -181,14 +183,12 @@ def _doing(tuned: Tuned, one: TunedLabel, label: str) -> str:
     return f"{always}{what} {fires_text(one.label)}{missed}"
 
 
-def _how_well(evidence: LabelEvidence, on: str, one: TunedLabel) -> str:
+def _how_well(tuned: Tuned, label: str, evidence: LabelEvidence, on: str) -> str:
     counts = evidence.confusion
-    if counts is not None and not _never(one):
-        right = f"; {percent(counts.precision)} of what fires is right" if _firing(counts) else ""
-        return (
-            f"; catches {percent(counts.recall)} at {percent(counts.fpr)} false positives{right}, "
-            f"{on}"
-        )
+    if counts is not None and not _never(tuned.labels[label]):
+        recall, fpr, precision = _rates(tuned, label, counts)
+        right = f"; {precision} of what fires is right" if counts.tp + counts.fp else ""
+        return f"; catches {recall} at {fpr} false positives{right}, {on}"
     found = evidence.eces.get("equal_width")
     if found is not None:
         return f"; off by {found.value:.3f} on average {on} (a perfect model: {found.perfect:.3f})"
@@ -197,8 +197,18 @@ def _how_well(evidence: LabelEvidence, on: str, one: TunedLabel) -> str:
     return ""
 
 
-def _firing(counts: Confusion) -> int:
-    return counts.tp + counts.fp
+_LIMITED = ("max-precision@recall", "max-recall@fpr", "max-recall@precision")
+
+
+def _rates(tuned: Tuned, label: str, counts: Confusion) -> list[str]:
+    """Recall, FPR and precision; the one that misses its limit is not rounded onto it."""
+    texts = [percent(counts.recall), percent(counts.fpr), percent(counts.precision)]
+    objective = tuned.request.objective_of(label)
+    if _is_missed(tuned, label) and objective is not None and objective.kind in _LIMITED:
+        missed = _LIMITED.index(objective.kind)
+        share = (counts.recall, counts.fpr, counts.precision)[missed]
+        texts[missed] = f"{100.0 * share:.4g} %"
+    return texts
 
 
 def counts_text(one: TunedLabel) -> str:
@@ -229,10 +239,10 @@ def cut_text(one: TunedLabel) -> str:
 
 
 def figure_text(title: str, figure: str, one: TunedLabel) -> str:
-    """A figure of both sets, the second being the one to believe."""
-    sets = (("calibration", one.calibration), ("holdout", one.holdout))
+    """A figure of the calibration set, then of the holdout, which is the one to believe."""
+    sets = (("", one.calibration), ("holdout ", one.holdout))
     known = [
-        f"{found.trial.figures[figure]:.3f} on {name}"
+        f"{name}{found.trial.figures[figure]:.3f}"
         for name, found in sets
         if found is not None and figure in found.trial.figures
     ]

@@ -1,6 +1,6 @@
 """Make fits.json: probability maps fitted by other software than calreg.
 
-    python tests/golden/fits/make.py > tests/golden/fits/fits.json
+    python tests/golden/fits/make_fits.py > tests/golden/fits/fits.json
 
 Scores are decision functions of logistic regressions on data that scikit-learn bundles, each
 row scored by a model that did not see it. The maps are those of scikit-learn's
@@ -104,7 +104,7 @@ def main() -> None:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "scikit-learn": sklearn.__version__,
-        "command": "python tests/golden/fits/make.py > tests/golden/fits/fits.json",
+        "command": "python tests/golden/fits/make_fits.py > tests/golden/fits/fits.json",
     }
     found = {"made_by": made_by, "one_label": one_label(), "three_labels": three_labels()}
     json.dump(found, sys.stdout)

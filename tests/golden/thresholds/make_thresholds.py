@@ -1,6 +1,6 @@
 """Make thresholds.json: the best thresholds on curves computed by scikit-learn.
 
-    python tests/golden/thresholds/make.py > tests/golden/thresholds/thresholds.json
+    python tests/golden/thresholds/make_thresholds.py > tests/golden/thresholds/thresholds.json
 
 Scores are of a deliberately weak classifier, five neighbours on two columns, on data that
 scikit-learn bundles, so that most of them tie, and of a logistic regression, where hardly any

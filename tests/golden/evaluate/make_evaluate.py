@@ -1,6 +1,6 @@
 """Make evaluate.json: figures of evidence computed by scikit-learn, on data it bundles.
 
-    python tests/golden/evaluate/make.py > tests/golden/evaluate/evaluate.json
+    python tests/golden/evaluate/make_evaluate.py > tests/golden/evaluate/evaluate.json
 
 A score is one raw measurement: of the digits one pixel (17 grey levels, so nearly all
 scores tie) against "is it this digit", of the breast cancer data one feature against
@@ -76,7 +76,7 @@ def main() -> None:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "scikit-learn": sklearn.__version__,
-        "command": "python tests/golden/evaluate/make.py > tests/golden/evaluate/evaluate.json",
+        "command": "python tests/golden/evaluate/make_evaluate.py > tests/golden/evaluate/evaluate.json",
     }
     json.dump({"made_by": made_by, "cases": cases}, sys.stdout)
     sys.stdout.write("\n")
