@@ -1,8 +1,9 @@
-"""Make docs/run.svg: the terminal of a real run, as a picture.
+"""Make docs/run.svg, the terminal of a real run, and docs/tune.svg, what a tuning draws.
 
     python docs/pictures.py
 
-Runs the demo in a pseudo-terminal and keeps its second run, colours and all.
+Runs the demo in a pseudo-terminal and keeps its second run, colours and all; then tunes the
+demo's scores with truth.
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ import pty
 import re
 import subprocess
 import sys
+import tempfile
+from contextlib import chdir
 from pathlib import Path
 
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
+
+from calreg.demo import write_tables_with_truth
 
 WIDTH = 116
 FROM, UNTIL = "$ calreg --registry registry run first-1200.csv", "Next:"
@@ -61,9 +66,30 @@ def _read(descriptor: int) -> bytes:
         return b""
 
 
+CALREG = str(Path(sys.executable).with_name("calreg"))
+
+
 def main() -> None:
-    """Write the picture beside this file."""
-    written = shown_in_a_terminal([str(Path(sys.executable).with_name("calreg")), "demo"])
+    """Write both pictures beside this file."""
+    run_picture()
+    tune_picture()
+
+
+def tune_picture() -> None:
+    """Reliability before and after, the curves with the chosen points, scores by truth."""
+    target = Path(__file__).with_name("tune.svg").absolute()
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+        write_tables_with_truth("choose.csv", "apart.csv")
+        words = ["tune", "choose.csv", "--holdout", "apart.csv", "--head", "digits/forest/loop"]
+        asked = ["--method", "platt", "--objective", "max-recall@fpr<=0.01"]
+        subprocess.run([CALREG, *words, *asked, "--plot", str(target)], check=True)
+    # What a screen reader is told of every point; the page has a text instead of the picture.
+    target.write_text(re.sub(r' (aria-\w+|role)="[^"]*"', "", target.read_text()))
+
+
+def run_picture() -> None:
+    """The demo's second run."""
+    written = shown_in_a_terminal([CALREG, "demo"])
     lines = written.replace("\r\n", "\n").split("\n")
     plain = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line) for line in lines]
     first = next(number for number, line in enumerate(plain) if line.startswith(FROM))

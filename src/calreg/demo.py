@@ -24,7 +24,7 @@ from calreg.documents import HeadRow, LabelRow, load_model_run
 from calreg.errors import CalregError, MissingExtraError
 from calreg.names import REGISTRY_FILE, model_run_path
 
-__all__ = ["DemoResult", "HeadOutcome", "run_demo"]
+__all__ = ["DemoResult", "HeadOutcome", "run_demo", "write_tables_with_truth"]
 
 Say = Callable[[str], None]
 
@@ -193,7 +193,7 @@ class _Story:
             "Somebody wants an alarm that is right about digits without a loop 99 times of 100. "
             "The truth is known: every second digit to choose on, the others kept apart."
         )
-        _cut_with_truth("choose.csv", "apart.csv")
+        write_tables_with_truth("choose.csv", "apart.csv")
         self._type(
             *("--registry", "registry", "tune", "choose.csv", "--holdout", "apart.csv"),
             *("--head", f"{MODEL}/loop_alarm", "--objective", "max-recall@fpr<=0.01"),
@@ -300,7 +300,7 @@ def _cut(
         writer.writerows(islice(table, rows))
 
 
-def _cut_with_truth(*targets: str) -> None:
+def write_tables_with_truth(*targets: str) -> None:
     """Write the loop's scores beside their truth, row after row to one file after the other."""
     tables = [
         csv.DictReader(gzip.decompress(_packed(name)).decode().splitlines())

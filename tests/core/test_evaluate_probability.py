@@ -256,3 +256,16 @@ def test_no_bins_are_refused():
     """An error of no bins is refused."""
     with pytest.raises(InputError, match="at least 1 bin, got 0"):
         ece(np.array([0.5]), np.array([True]), 0)
+
+
+@pytest.mark.parametrize("items", [7, 100, 40_000])
+def test_order_of_items_changes_no_bit(items):
+    """Every figure of probabilities is the same for any order of the items, to the last bit."""
+    rng = np.random.default_rng(items)
+    p, order = rng.beta(0.5, 3, items) ** 3, rng.permutation(items)
+    truth = rng.random(items) < p
+
+    def figures(p, truth):
+        return [brier(p, truth), nll(p, truth), *(ece(p, truth, 15, name) for name in SCHEMES)]
+
+    assert figures(p, truth) == figures(p[order], truth[order])

@@ -280,7 +280,7 @@ MAPS = {
 @LAW
 @given(st.sampled_from(sorted(MAPS)), samples, st.integers(0, 59), st.booleans())
 def test_a_cut_decides_as_the_output_does(method, sample, place, narrow):
-    """Scores from the cut on are exactly those whose output reaches the threshold."""
+    """Scores from the cut on are exactly those whose output reaches the threshold; all, by none."""
     scores, truth = sample
     scores = scores.astype(np.float32) if narrow else scores
     parameters = MAPS[method](scores, truth)
@@ -288,7 +288,11 @@ def test_a_cut_decides_as_the_output_does(method, sample, place, narrow):
 
     cut = score_cut(method, parameters, scores, float(outputs[place]), "higher")
 
-    assert np.array_equal(scores.astype(np.float64) >= cut, outputs >= outputs[place])
+    if cut is None:
+        assert method in {"isotonic", "histogram"}
+        assert (outputs >= outputs[place]).all()
+    else:
+        assert np.array_equal(scores.astype(np.float64) >= cut, outputs >= outputs[place])
 
 
 def test_a_cut_of_falling_maps_is_the_highest_score():
@@ -310,15 +314,30 @@ def test_a_cut_of_falling_maps_is_the_highest_score():
         ("histogram", {"edges": (0.5, 1.5), "values": (0.5, 0.25, 0.75)}, 0.5, "higher"),
         ("histogram", {"edges": (0.5,), "values": (0.5, 0.5)}, 0.5, "higher"),
         ("isotonic", {"x": (0.0, 1.0), "y": (1.0, 0.0)}, 0.5, "higher"),
+        ("isotonic", {"x": (0.0, 1.0), "y": (0.25, 0.75)}, 0.25, "higher"),
+        ("isotonic", {"x": (0.0, 1.0), "y": (0.75, 0.25)}, 0.25, "lower"),
+        ("histogram", {"edges": (0.5,), "values": (0.25, 0.75)}, 0.25, "higher"),
         ("temperature", {"temperature": 1.0, "link": "softmax", "scale": "logit"}, 0.5, "higher"),
         ("temperature", {"temperature": 1.0, "link": "sigmoid", "scale": "logit"}, 0.5, "lower"),
     ],
 )
 def test_there_is_no_cut(method, parameters, threshold, direction):
-    """No cut where nothing fires, or where the map does not go the label's way."""
+    """No cut where nothing fires, where all do for good, or the map does not go the label's way."""
     scores = np.array([0.0, 1.0, 2.0])
 
     assert score_cut(method, parameters, scores, threshold, direction) is None
+
+
+@pytest.mark.parametrize("zeros", [(-0.0, 0.0), (0.0, -0.0)])
+@pytest.mark.parametrize("direction", ["higher", "lower"])
+def test_a_cut_at_zero_has_no_sign(zeros, direction):
+    """Of two zeros the cut is 0.0, whichever comes first: documents do not depend on rows."""
+    scores = np.array([-1.0, *zeros, 1.0])
+    slope = 1.0 if direction == "higher" else -1.0
+
+    cut = score_cut("platt", {"slope": slope, "intercept": 0.0}, scores, 0.5, direction)
+
+    assert (cut, np.copysign(1.0, cut)) == (0.0, 1.0)
 
 
 def test_a_histogram_that_rises_has_a_cut():

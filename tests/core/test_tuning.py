@@ -1,5 +1,6 @@
 """Tuning a head: direction, map, threshold, evidence, and the warnings beside them."""
 
+import hashlib
 from functools import cache
 
 import numpy as np
@@ -16,6 +17,7 @@ from calreg.labelled import LabelledColumn, LabelledScores
 from calreg.methods import fires
 from calreg.names import HeadName
 from calreg.tuning import METHODS, Request, outputs_of, tune
+from calreg.tuning.deciding import clear_of_rounding
 
 MAPS = [method for method in METHODS if method != "threshold"]
 
@@ -405,17 +407,56 @@ def test_overfitting_is_said():
     assert "overfit" in codes(tune(calibration, holdout, asked()))
 
 
-@given(st.integers(0, 2**32 - 1))
-def test_tuning_does_not_depend_on_the_order_of_rows(seed):
-    """Shuffled rows give the same documents, to the last bit."""
-    scores, truth = drawn(120, seed=7)
-    order = np.random.default_rng(seed).permutation(120)
-    request = asked(map_method="platt")
+@pytest.mark.parametrize("method", [None, *MAPS])
+@pytest.mark.parametrize("items", [120, 3000])
+def test_tuning_does_not_depend_on_the_order_of_rows(method, items):
+    """Shuffled rows give the same documents, to the last bit, with ties and both zeros."""
+    scores, truth = drawn(items, seed=7)
+    scores = np.where(np.abs(scores) < 0.25, np.copysign(0.0, scores), np.round(scores, 2))
+    order = np.random.default_rng(items).permutation(items)
+    request = asked("max-precision@recall>=0.95", map_method=method)
 
-    plain = tune(labelled(x=(scores, truth)), None, request)
-    shuffled = tune(labelled(x=(scores[order], truth[order])), None, request)
+    plain = tune(labelled(is_logit=True, x=(scores, truth)), None, request)
+    shuffled = tune(labelled(is_logit=True, x=(scores[order], truth[order])), None, request)
 
-    assert plain.labels["x"].label == shuffled.labels["x"].label
+    assert repr(plain.labels["x"].label) == repr(shuffled.labels["x"].label)
+
+
+def exclusive(seed, items=40) -> LabelledScores:
+    """Logits of three labels of which each item has one."""
+    rng = np.random.default_rng(seed)
+    which = rng.integers(0, 3, items)
+    return labelled(
+        is_logit=True,
+        **{f"l{n}": (rng.normal(3.0 * (which == n), 2.0), which == n) for n in range(3)},
+    )
+
+
+@pytest.mark.parametrize("average", ["per-label", "micro", "macro"])
+def test_a_softmax_decides_alike_where_probabilities_end_otherwise(average):
+    """Outputs that are off by their last bits, as of another library, fire for the same items."""
+    scores = exclusive(3)
+    request = asked(map_method="temperature", link="softmax", average=average)
+
+    labels = tune(scores, None, request).calibrations()
+
+    said = outputs_of(labels, scores, request)
+    for label, found in labels.items():
+        for off in (1 - 1e-14, 1 + 1e-14):
+            again = fires(found, scores.labels[label].scores, output=said.probabilities[label] * off)
+            assert (again == said.fires[label]).all()
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.integers(0, 29))
+def test_a_threshold_clear_of_rounding_makes_the_same_decisions(outputs, place):
+    """Whatever the outputs are, stepping below one of them changes no decision on them."""
+    values = np.array(outputs)
+    threshold = float(values[place % values.size])
+
+    lower = clear_of_rounding(threshold, values)
+
+    assert 0.0 <= lower <= threshold
+    assert ((values >= lower) == (values >= threshold)).all()
 
 
 def test_digests_name_items_and_truth():
@@ -429,6 +470,11 @@ def test_digests_name_items_and_truth():
     nameless = labelled(x=(scores, truth))
 
     assert named.digest("x") == shuffled.digest("x")
+    written = b"".join(
+        len(name).to_bytes(8, "little") + name.encode() + bytes([known])
+        for name, known in sorted(zip(names, truth.tolist(), strict=True))
+    )
+    assert named.digest("x") == hashlib.sha256(written).hexdigest()
     assert named.digest("x") != labelled(items=names, x=(scores, ~truth)).digest("x")
     assert nameless.digest("x") == labelled(x=(scores[order], truth[order])).digest("x")
     assert nameless.digest("x") != labelled(x=(scores + 1, truth)).digest("x")

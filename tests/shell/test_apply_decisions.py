@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 from calreg.calibrate import describe, minmax
+from calreg.calibrate.objectives import parse_objective
 from calreg.documents.calibration import Calibration, LabelCalibration, Parameter
 from calreg.documents.decision import Decision
 from calreg.errors import InputError
 from calreg.methods import apply_method, fires, softmax
 from calreg.names import HeadName
-from calreg.scores import AppliedCounts, ScoreTable, apply_scores
+from calreg.scores import AppliedCounts, ScoreTable, apply_scores, read_labelled
+from calreg.tuning import Request, tune
 
 HEAD = HeadName.parse("posts/filter")
 OTHER = HeadName.parse("posts/other")
@@ -259,6 +261,29 @@ def test_softmax_shares_one_probability(tmp_path: Path, scale: str) -> None:
         assert found[f"p_{name}"][50:] == found[f"fires_{name}"][50:] == [None, None]
     assert (counts.calibrated, counts.unreadable) == (150, 6)
     assert sum(counts.fired.values()) == sum((part >= 0.5).sum() for part in expected)
+
+
+def test_softmax_fires_as_it_was_tuned(tmp_path: Path) -> None:
+    """SQL counts what tuning counted, though its sums and exponentials end in other bits."""
+    rng = np.random.default_rng(36)
+    which = rng.integers(0, 3, 200)
+    columns = {f"logit_{n}": rng.normal(2.0 * (which == n), 1.5).tolist() for n in range(3)}
+    truth = {f"y_{n}": (which == n).astype(int).tolist() for n in range(3)}
+    path = write_wide(tmp_path / "s.csv", **columns, **truth)
+    tuned = {}
+    for text in ("max-f1", "max-f2", "youden", "max-recall@fpr<=0.1", "max-recall@precision>=0.6"):
+        request = Request(
+            objective=parse_objective(text), map_method="temperature", link="softmax"
+        )
+        scores = read_labelled(ScoreTable((str(path),), head=HEAD))
+        tuned[text] = tune(scores, None, request).calibrations()
+
+    for text, labels in tuned.items():
+        counts = apply(path, tmp_path / "o.parquet", labels)
+        for name, label in labels.items():
+            confusion = label.calibration.confusion
+            fired = counts.fired.get(f"posts/filter:{name}", 0)
+            assert fired == confusion.tp + confusion.fp, (text, name)
 
 
 def test_softmax_of_many_labels(tmp_path: Path) -> None:

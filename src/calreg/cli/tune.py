@@ -176,7 +176,7 @@ _DIRECTIONS = ("auto", "higher", "lower")
     multiple=True,
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Also draw it: .html or .png (needs calreg[report]). Repeatable.",
+    help="Also draw it: .html, .png or .svg (needs calreg[report]). Repeatable.",
 )
 @click.option("--commit", is_flag=True, help="Publish it as a new version of the head.")
 @click.option(

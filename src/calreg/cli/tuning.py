@@ -23,6 +23,7 @@ from calreg.errors import InputError
 from calreg.labelled import LabelledScores
 from calreg.names import HeadName
 from calreg.plan import Computed
+from calreg.report.numbers import plural
 from calreg.report.run_json import run_json
 from calreg.report.tune import tune_lines
 from calreg.scores import REASONS, ScoreTable, read_labelled
@@ -97,6 +98,10 @@ def _set_json(scores: LabelledScores) -> dict[str, Any]:
 
 def run_tune(session: Session, asked: Asked) -> None:
     """Read the sets, tune the head, publish if asked to, and say what came of it."""
+    if asked.plots:
+        from calreg.cli.plots import check_plots
+
+        check_plots(asked.plots)
     registry = _registry(session, asked) if asked.commit or asked.dry_run else None
     state = registry.state() if registry is not None else None
     sets = _Sets(
@@ -151,7 +156,7 @@ def _reject_lines(sets: _Sets) -> list[str]:
         counts = ", ".join(f"{n:,} {REASONS[reason]}" for reason, n in scores.rejected.items())
         first = f": {scores.first_rejects[0]}" if scores.first_rejects else ""
         rejected = sum(scores.rejected.values())
-        lines.append(f"! {rejected:,} scores of {name} rejected ({counts}){first}")
+        lines.append(f"! {plural(rejected, 'score')} of {name} rejected ({counts}){first}")
     return [*lines, ""] if lines else []
 
 

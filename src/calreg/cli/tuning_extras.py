@@ -16,6 +16,7 @@ from calreg.labelled import LabelledScores
 from calreg.report.numbers import Signs
 from calreg.report.tune_extras import grid_json, grid_lines, quadrant_lines
 from calreg.tuning import Tuned, outputs_of
+from calreg.tuning.maps import aligned
 
 if TYPE_CHECKING:
     from calreg.cli.tuning import Asked
@@ -82,6 +83,8 @@ def _quadrants(
     asked: Asked, names: tuple[str, str], scores: LabelledScores, tuned: Tuned
 ) -> dict[str, Any]:
     labels = tuned.calibrations()
+    if tuned.request.link == "softmax":
+        scores = aligned(scores)
     outputs = outputs_of(labels, scores, tuned.request)
     signals = []
     for name in names:

@@ -29,6 +29,9 @@ _LESS = (
     {"precision"},
     {"tp", "fp", "fn", "tn"},
     {"objective"},
+    {"positives"},
+    {"Brier"},  # the lines below the table have both
+    {"ECE15 mass"},
 )
 # The worst news first; a caution whose code is not named here comes between.
 _FIRST = ("tuned_on_holdout", "shared_rows", "split_groups", "target_missed", "direction")
@@ -61,7 +64,7 @@ def tune_lines(head: str, tuned: Tuned, *, width: int | None, signs: Signs = UNI
     shown = dict(list(tuned.labels.items())[: _MAX_LABELS if width is not None else None])
     lines = [Text.assemble((head, "bold"), f"  {_title(tuned, signs)}"), Text()]
     columns = _columns(shown, signs)
-    for headers in _LESS:
+    for headers in _less(tuned):
         if not fits(columns, width):
             columns = [column for column in columns if column.header not in headers]
     lines += rows(columns, width=width, signs=signs)
@@ -72,6 +75,17 @@ def tune_lines(head: str, tuned: Tuned, *, width: int | None, signs: Signs = UNI
     return [*lines, *warning_lines(tuned.cautions, signs=signs)]
 
 
+def _less(tuned: Tuned) -> Sequence[set[str]]:
+    """An objective that all labels have stands in the title, and can go first."""
+    return _LESS if _one_objective(tuned) is None else ({"objective"}, *_LESS)
+
+
+def _one_objective(tuned: Tuned) -> str | None:
+    decisions = [found.label.decision for found in tuned.labels.values()]
+    found = {one.objective if one is not None else "" for one in decisions}
+    return (found.pop() or None) if len(found) == 1 else None
+
+
 def _title(tuned: Tuned, signs: Signs) -> str:
     request = tuned.request
     temperature = tuned.temperature
@@ -79,6 +93,7 @@ def _title(tuned: Tuned, signs: Signs) -> str:
         [
             request.method if temperature is None else f"temperature {temperature:.6g}",
             request.link if request.link == "softmax" else "",
+            _one_objective(tuned) or "",
             "" if request.average == "per-label" else f"one threshold, {request.average}",
             "" if request.guarantee is None else f"FPR guaranteed at {request.guarantee:g}",
         ]

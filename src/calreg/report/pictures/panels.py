@@ -18,8 +18,8 @@ from calreg.report.pictures.style import APART, FAINT, INK, SETS, TRUTHS, View
 __all__ = ["Notes", "label_panels"]
 
 _HEIGHT = 170
-_WIDTH = 185
-_WIDE = 250
+_WIDTH = 165
+_WIDE = 220
 _STRIP = 28
 
 # Not the axis's `format`, which rounds 0.25 to 0.3 where steps are wide.
@@ -162,7 +162,7 @@ def _points(rows: Sequence[Row], x: str, y: str) -> View:
             "y": {"field": y, "type": "quantitative"},
             "color": _by_set(0),
             "shape": _by_set(1),
-            "size": _by_set(3),
+            "size": {**_by_set(3), "type": "ordinal"},
             "tooltip": [
                 {**_SET_TIP, "title": "chosen, on"},
                 *_shown(

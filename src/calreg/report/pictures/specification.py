@@ -27,7 +27,7 @@ MAX_LABELS = 12
 """Labels drawn at most; the others are named."""
 
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
-_LINE = 150
+_LINE = 140
 
 
 def tune_spec(
@@ -69,7 +69,8 @@ def tune_spec(
         "$schema": _SCHEMA,
         "description": f"{head}: {answer(tuned)}",
         "title": {
-            "text": _lines(f"{head}: {answer(tuned)}", 125),
+            # Of a single label its own row says the same.
+            "text": head if len(drawn) == 1 else _lines(f"{head}: {answer(tuned)}", 125),
             "subtitle": said,
             "fontSize": 15,
             "anchor": "start",
