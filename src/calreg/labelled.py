@@ -114,7 +114,9 @@ def _named_digests(items: Texts, labels: Mapping[str, LabelledColumn]) -> dict[s
     is_new = [True, *map(ne, ordered[1:], ordered)]
     ranks: NDArray[np.intp] = np.empty(len(texts), np.intp)
     ranks[order] = np.cumsum(is_new) - 1
-    parts = [_with_length(text) for text in compress(ordered, is_new)]
+    encoded = [text.encode("utf-8", "surrogatepass") for text in compress(ordered, is_new)]
+    lengths = {size: size.to_bytes(8, "little") for size in set(map(len, encoded))}
+    parts = [lengths[len(text)] + text for text in encoded]
     found = {}
     for label, column in labels.items():
         sha = hashlib.sha256()
@@ -124,11 +126,6 @@ def _named_digests(items: Texts, labels: Mapping[str, LabelledColumn]) -> dict[s
             sha.update(b"".join([parts[place >> 1] + _TRUTHS[place & 1] for place in chunk]))
         found[label] = sha.hexdigest()
     return found
-
-
-def _with_length(text: str) -> bytes:
-    encoded = text.encode("utf-8", "surrogatepass")
-    return len(encoded).to_bytes(8, "little") + encoded
 
 
 def _add_sorted(sha: hashlib._Hash, column: LabelledColumn) -> None:

@@ -127,3 +127,45 @@ def test_the_same_scale_is_not_doubted(cli, calibration, tmp_path):
     said = cli("tune", calibration, "--head", "m/posts", "--holdout", holdout, "--json")
 
     assert "other_scale" not in {warning["code"] for warning in said.json["warnings"]}
+
+
+def test_a_map_that_does_harm_is_doubted(cli, calibration, tmp_path):
+    """A histogram with a bin per item knows its items by heart, and the holdout shows it."""
+    holdout = table(tmp_path / "holdout.csv", seed=2)
+    words = ("tune", calibration, "--head", "m/posts", "--holdout", holdout, "--json")
+
+    learnt = cli(*words, "--method", "histogram", "--bins", "300").json
+    fitted = cli(*words, "--method", "platt").json
+
+    assert "map_worse_on_holdout" in {warning["code"] for warning in learnt["warnings"]}
+    assert "map_worse_on_holdout" not in {warning["code"] for warning in fitted["warnings"]}
+
+
+def test_apply_names_the_heads_that_a_document_has(cli, calibration, tmp_path):
+    """A head that is not in the document gets the nearest one that is."""
+    cli("tune", calibration, "--head", "m/posts", "--out", tmp_path / "results")
+    (document,) = (tmp_path / "results").iterdir()
+
+    words = ("apply", calibration, "--head", "m/post", "--calibration", document)
+    said = cli(*words, "--out", tmp_path / "fired.csv")
+
+    assert said.code == 3
+    assert "no calibration for m/post" in said.err
+    assert "Did you mean m/posts?" in said.err
+    assert not (tmp_path / "fired.csv").exists()
+
+
+def test_one_threshold_for_all_is_not_judged_by_what_it_did_not_seek(cli, tmp_path):
+    """Where micro-F1 was asked for, a lower macro-F1 on the holdout is no sign of overfitting."""
+    words = []
+    for seed, flag in ((1, None), (2, "--holdout")):
+        name = f"set{seed}.csv"
+        path = table(tmp_path / name, seed=seed, big=(0.5, 2.0), rare=(0.02, 0.2 * (3 - seed)))
+        words += [flag, path] if flag else [path]
+
+    said = cli("tune", *words, "--head", "m/posts", "--average", "micro", "--json").json
+
+    overall = said["overall"]
+    assert overall["calibration"]["macro_f1"] - overall["holdout"]["macro_f1"] > 0.02
+    assert abs(overall["calibration"]["micro_f1"] - overall["holdout"]["micro_f1"]) < 0.02
+    assert "overfit" not in {warning["code"] for warning in said["warnings"]}

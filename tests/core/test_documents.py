@@ -193,6 +193,77 @@ def test_a_calibration_that_means_nothing_is_refused(pointer, value, problem):
     assert len(str(caught.value)) < 300
 
 
+PLATT = {
+    "method": "platt",
+    "slope": 2.0,
+    "intercept": -1.0,
+    "direction": "higher",
+    "samples": None,
+    "threshold": 0.5,
+    "score_threshold": 0.5,
+    "comparator": ">=",
+    "objective": "max-f1",
+    "status": "ok",
+    "average": "per-label",
+}
+HISTOGRAM = {"method": "histogram", "edges": [0.5], "values": [0.25, 0.75]}
+TEMPERATURE = {"method": "temperature", "temperature": 2.0, "link": "sigmoid", "scale": "logit"}
+BETA = {"method": "beta", "a": 1.0, "b": 1.0, "c": 0.0, "scale": "logit"}
+
+
+def decided(**changes) -> bytes:
+    """A document of one label that decides on a probability, changed; None leaves a key out."""
+    label = {**PLATT, **changes}
+    own = [key for key in ("slope", "intercept") if label["method"] != "platt"]
+    kept = {key: value for key, value in label.items() if key not in own}
+    return as_bytes({**GOOD, "labels": {"happy": kept}})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"direction": "lower"},
+        {"slope": -2.0},
+        {"slope": 0.0},
+        {**TEMPERATURE, "direction": "lower"},
+        {**BETA, "direction": "lower"},
+        {**HISTOGRAM, "direction": "lower"},
+        {**HISTOGRAM, "values": [0.75, 0.25]},
+    ],
+)
+def test_a_raw_cut_that_decides_the_other_way_round_is_refused(changes):
+    """A cut of raw scores is what is applied: it must say what the probability says."""
+    with pytest.raises(InputError, match="/score_threshold: is there although the output"):
+        documents.load_calibration(decided(**changes), where="x")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"direction": "lower", "slope": -2.0},
+        TEMPERATURE,
+        BETA,
+        HISTOGRAM,
+        {**HISTOGRAM, "direction": "lower", "values": [0.75, 0.25]},
+        {"threshold": 0.0},
+        {"threshold": 1.0},
+    ],
+)
+def test_a_raw_cut_that_goes_with_the_probability_is_read(changes):
+    """Every map that runs the label's way may have a cut of the raw score."""
+    found = documents.load_calibration(decided(**changes), where="x")
+
+    assert found.labels["happy"].decision.score_threshold == 0.5
+
+
+@pytest.mark.parametrize("threshold", [2.0, -0.5, 1.0000001])
+def test_a_threshold_that_is_no_probability_is_refused(threshold):
+    """Nobody never fires by a threshold of 2.0: that is what null is for."""
+    with pytest.raises(InputError, match=f"at /labels/happy/threshold: {threshold} is no prob"):
+        documents.load_calibration(decided(threshold=threshold), where="x")
+
+
 def test_a_missing_parameter_is_named():
     """A method without its numbers is refused."""
     data = copy.deepcopy(GOOD)

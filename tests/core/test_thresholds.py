@@ -180,6 +180,33 @@ def test_narrowing_changes_nothing(shape, dtype):
         assert confusion_at(scores, truth, cut.threshold) == cut.confusion
 
 
+def test_narrowing_twice_counts_what_lies_above():
+    """Scores in a dense cluster beside a wide range are narrowed again, above them the rest."""
+    rng = np.random.default_rng(5)
+    wide, dense = rng.uniform(10, 1000, 110_000), rng.uniform(0, 0.1, 90_000)
+    scores = np.concatenate([wide, dense])
+    truth = np.concatenate([rng.random(wide.size) < 0.9, rng.random(dense.size) < 10 * dense])
+    objective = parse_objective("max-f1")
+    target = target_of(objective, int(truth.sum()), int((~truth).sum()))
+
+    stretch = narrowed(scores, truth, target)
+
+    values, tp, fp = every_cut(scores, truth)
+    assert best_cut(scores, truth, objective).threshold == values[target.best(tp, fp)]
+    assert stretch.scores.size <= narrowing._FEW
+    above = scores > stretch.scores.max()
+    assert (stretch.tp, stretch.fp) == ((above & truth).sum(), (above & ~truth).sum())
+
+
+def test_narrowing_keeps_scores_that_vanish_beside_wide_ones():
+    """The best threshold is found where it is too small to be made smaller."""
+    rng = np.random.default_rng(5)
+    truth = rng.random(MANY) < 0.3
+    scores = np.where(truth, -5e-324, rng.uniform(-4e5, -1, MANY))
+
+    assert best_cut(scores, truth, parse_objective("max-f1")).threshold == -5e-324
+
+
 def test_narrowing_leaves_little_of_a_smooth_label():
     """Of a million smooth scores less than a tenth is left to sort."""
     scores, truth = many("logit", np.random.default_rng(3), 1_000_000)

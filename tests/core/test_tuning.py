@@ -443,7 +443,8 @@ def test_a_softmax_decides_alike_where_probabilities_end_otherwise(average):
     said = outputs_of(labels, scores, request)
     for label, found in labels.items():
         for off in (1 - 1e-14, 1 + 1e-14):
-            again = fires(found, scores.labels[label].scores, output=said.probabilities[label] * off)
+            elsewhere = said.probabilities[label] * off
+            again = fires(found, scores.labels[label].scores, output=elsewhere)
             assert (again == said.fires[label]).all()
 
 

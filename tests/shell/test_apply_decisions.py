@@ -272,9 +272,7 @@ def test_softmax_fires_as_it_was_tuned(tmp_path: Path) -> None:
     path = write_wide(tmp_path / "s.csv", **columns, **truth)
     tuned = {}
     for text in ("max-f1", "max-f2", "youden", "max-recall@fpr<=0.1", "max-recall@precision>=0.6"):
-        request = Request(
-            objective=parse_objective(text), map_method="temperature", link="softmax"
-        )
+        request = Request(objective=parse_objective(text), map_method="temperature", link="softmax")
         scores = read_labelled(ScoreTable((str(path),), head=HEAD))
         tuned[text] = tune(scores, None, request).calibrations()
 

@@ -678,3 +678,34 @@ def test_the_guards_of_all_tables_hold(path: str) -> None:
     """Addresses, folders and files that are not there are refused as for `run`."""
     with pytest.raises(InputError):
         read(path)
+
+
+def test_hundreds_of_labels_are_read_as_few_are(tmp_path: Path) -> None:
+    """A table wider than one query takes gives every label its own scores and rows."""
+    names = [f"l{number}" for number in range(250)]
+
+    def wide(path: Path, first: int, shown: Sequence[str]) -> Path:
+        columns: Table = {"item": [f"{path.stem}-{row}" for row in range(3)]}
+        for name in shown:
+            base = first + int(name[1:])
+            columns[f"score_{name}"] = [base, base + 0.25, base + 0.5]
+            columns[f"y_{name}"] = [row % 2 for row in range(3)]
+        if first:
+            columns["score_l249"][1] = "nan"
+        return write_csv(path, columns)
+
+    paths = (wide(tmp_path / "a.csv", 0, names), wide(tmp_path / "b.csv", 1000, names[::-1]))
+    found = read(*paths, max_reject_rate=0.5)
+
+    assert list(found.labels) == names
+    assert found.rows == 6
+    assert found.items is not None
+    assert found.items.tolist() == ["a-0", "a-1", "a-2", "b-0", "b-1", "b-2"]
+    for number, name in enumerate(names[:-1]):
+        expected = [number, number + 0.25, number + 0.5]
+        expected += [1000 + value for value in expected]
+        assert found.labels[name].scores.tolist() == expected
+        assert found.labels[name].rows.tolist() == [0, 1, 2, 3, 4, 5]
+    assert found.labels["l249"].scores.tolist() == [249, 249.25, 249.5, 1249, 1249.5]
+    assert found.labels["l249"].rows.tolist() == [0, 1, 2, 3, 5]
+    assert found.rejected == {"nan": 1}

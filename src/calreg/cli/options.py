@@ -13,12 +13,12 @@ from calreg.errors import InputError, UsageError
 from calreg.names import HeadName, parse_version
 
 __all__ = [
+    "Share",
     "columns_option",
     "head_name",
     "json_option",
     "mapping_of",
     "push_option",
-    "Share",
     "reason_option",
     "scores_argument",
     "table_options",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -140,7 +140,7 @@ def run_tune(session: Session, asked: Asked) -> None:
         tell(outcome, Reading(sets.calibration.first_rejects, REASONS), as_json=False)
     say([f"Wrote {path}" for path in written])
     if outcome is None:
-        say(["", f"Next: {_next(sets, tuned)}"])
+        say(["", f"Next: {_next(asked, sets, tuned, written)}"])
 
 
 def _folders(asked: Asked) -> list[Path]:
@@ -281,7 +281,10 @@ def _plots(asked: Asked, sets: _Sets, tuned: Tuned) -> list[Path]:
     return write_tune_plots(asked.plots, asked.head.full, tuned, sets.calibration, sets.holdout)
 
 
-def _next(sets: _Sets, tuned: Tuned) -> str:
+def _next(asked: Asked, sets: _Sets, tuned: Tuned, written: Sequence[Path]) -> str:
+    if asked.folder is not None:
+        head = asked.head.full
+        return f"calreg apply SCORES --head {head} --calibration {written[0]} --out OUT.csv"
     if sets.holdout is None:
         return "the same with --holdout FILE, to see how it does on items it was not chosen on"
     if any(caution.code == "tuned_on_holdout" for caution in tuned.cautions):

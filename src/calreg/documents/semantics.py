@@ -139,8 +139,37 @@ def _decision(numbers: Mapping[str, Any]) -> Iterator[Problem]:
     falls = is_raw and numbers.get("direction") == "lower"
     if numbers["comparator"] != ("<=" if falls else ">="):
         yield "/comparator", f"{numbers['comparator']} contradicts direction and method"
-    if is_raw and "score_threshold" in numbers:
+    yield from (_raw_decision if is_raw else _probable_decision)(numbers)
+
+
+def _raw_decision(numbers: Mapping[str, Any]) -> Iterator[Problem]:
+    if "score_threshold" in numbers:
         yield "/score_threshold", "is the threshold itself for method 'threshold'"
+
+
+def _probable_decision(numbers: Mapping[str, Any]) -> Iterator[Problem]:
+    threshold = numbers["threshold"]
+    if threshold is not None and not 0.0 <= threshold <= 1.0:
+        yield "/threshold", f"{threshold} is no probability"
+    if "score_threshold" in numbers and not _goes_its_way(numbers):
+        yield "/score_threshold", "is there although the output does not go with the direction"
+
+
+def _goes_its_way(numbers: Mapping[str, Any]) -> bool:
+    """Whether a probability nowhere falls as scores speak more for the label: a cut can say it."""
+    falls = numbers.get("direction") == "lower"
+    match numbers["method"]:
+        case "platt":
+            return bool(numbers["slope"] < 0 if falls else numbers["slope"] > 0)
+        case "histogram":
+            values = numbers["values"][::-1] if falls else numbers["values"]
+            return all(lower <= higher for lower, higher in pairwise(values))
+        case "temperature":
+            return not falls and numbers["link"] == "sigmoid"
+        case "beta":
+            return not falls
+        case _:  # an isotonic curve that turns, or goes the other way, is refused anyway
+            return True
 
 
 def _trial(trial: Mapping[str, Any]) -> Iterator[Problem]:

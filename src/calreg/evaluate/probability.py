@@ -203,7 +203,7 @@ def _blocks(p: Floats, truth: Truth) -> Iterator[tuple[NDArray[np.float64], Trut
 
 
 def _parts(p: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """p as a coarse and a fine part, whose sums over 130 million items have no order."""
+    """Values as a coarse and a fine part, whose sums over 130 million items have no order."""
     coarse = np.floor(p * _GRID) / _GRID
     return coarse, np.round((p - coarse) * _GRID**2) / _GRID**2
 

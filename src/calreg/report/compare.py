@@ -80,8 +80,8 @@ def compare_lines(
     if added := _added(comparison, signs):
         lines += [Text(), *map(Text, added)]
     grave = [*comparison.cautions, *_by_options(comparison, _of_pools)]
-    lines += warning_lines(grave, signs=signs)
-    others = warning_lines(_by_options(comparison, _of_tuning), signs=signs)
+    lines += warning_lines(grave, width=width, signs=signs)
+    others = warning_lines(_by_options(comparison, _of_tuning), width=width, signs=signs)
     return [*lines, *(others[1:] if grave else others)]
 
 

@@ -6,6 +6,7 @@ none; the last line says what to do next. `--json` has every figure unrounded.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 
 from rich.text import Text
@@ -34,7 +35,10 @@ _LESS = (
     {"ECE15 mass"},
 )
 # The worst news first; a caution whose code is not named here comes between.
-_FIRST = ("tuned_on_holdout", "shared_rows", "split_groups", "target_missed", "direction")
+_FIRST = (
+    *("tuned_on_holdout", "shared_rows", "split_groups", "other_scale"),
+    *("target_missed", "map_worse", "direction"),
+)
 _LAST = ("no_holdout", "few_positives")
 
 _OF_DECISIONS = {
@@ -72,7 +76,7 @@ def tune_lines(head: str, tuned: Tuned, *, width: int | None, signs: Signs = UNI
         lines.append(Text(f"{signs.more} {more:,} more labels (all in a pipe, or --json)", "dim"))
     lines += _overall(tuned, signs)
     lines += _empirical(tuned, signs)
-    return [*lines, *warning_lines(tuned.cautions, signs=signs)]
+    return [*lines, *warning_lines(tuned.cautions, width=width, signs=signs)]
 
 
 def _less(tuned: Tuned) -> Sequence[set[str]]:
@@ -180,12 +184,19 @@ def _figures(evidence: Sequence[LabelEvidence], signs: Signs) -> list[Column]:
     names = {"AUROC": "auroc", "NLL": "nll", "Brier": "brier", "ECE15 mass": "ece15_equal_mass"}
     figures = [found.trial.figures for found in evidence]
     return [
-        Column(
-            header, [number_text(known.get(name), signs=signs) for known in figures], is_right=True
-        )
+        Column(header, [_figure(known.get(name), signs) for known in figures], is_right=True)
         for header, name in names.items()
         if any(name in known for known in figures)
     ]
+
+
+def _figure(value: float | None, signs: Signs) -> str:
+    """A figure with three decimals; what rounding left of a zero is one.
+
+    >>> _figure(5e-17, UNICODE), _figure(0.02, UNICODE)
+    ('0.000', '0.020')
+    """
+    return number_text(0.0 if value is not None and abs(value) < 1e-9 else value, signs=signs)
 
 
 def _overall(tuned: Tuned, signs: Signs) -> list[Text]:
@@ -213,10 +224,10 @@ def _overall(tuned: Tuned, signs: Signs) -> list[Text]:
 
 def _before_and_after(text: str, found: Mapping[str, float], key: str, signs: Signs) -> str:
     before = found.get(f"{key}_before")
-    after = number_text(found[key], signs=signs)
+    after = _figure(found[key], signs)
     if before is None:
         return f"{text} {after}"
-    return f"{text} {number_text(before, signs=signs)} {signs.arrow} {after}"
+    return f"{text} {_figure(before, signs)} {signs.arrow} {after}"
 
 
 def _empirical(tuned: Tuned, signs: Signs) -> list[Text]:
@@ -237,7 +248,9 @@ def _empirical(tuned: Tuned, signs: Signs) -> list[Text]:
     return [Text(), *lines] if lines else []
 
 
-def warning_lines(cautions: Sequence[Caution], *, signs: Signs = UNICODE) -> list[Text]:
+def warning_lines(
+    cautions: Sequence[Caution], *, width: int | None = None, signs: Signs = UNICODE
+) -> list[Text]:
     """The warnings, the gravest first; the rest is a count."""
     if not cautions:
         return []
@@ -245,11 +258,18 @@ def warning_lines(cautions: Sequence[Caution], *, signs: Signs = UNICODE) -> lis
     lines = [Text()]
     for caution in ordered[:_MAX_WARNINGS]:
         subject = f"{caution.label}: " if caution.label is not None else ""
-        lines.append(Text.assemble(("! ", "yellow"), f"{subject}{caution.message}"))
+        first, *rest = _wrapped(f"{subject}{caution.message}", width)
+        lines.append(Text.assemble(("! ", "yellow"), first))
+        lines += [Text(f"  {line}") for line in rest]
     more = len(ordered) - _MAX_WARNINGS
     if more > 0:
         lines.append(Text(f"{signs.more} {more:,} more warnings (all with --json)", "dim"))
     return lines
+
+
+def _wrapped(text: str, width: int | None) -> list[str]:
+    """Lines that fit beside the mark; one line in a pipe."""
+    return [text] if width is None else textwrap.wrap(text, max(width - 2, 20)) or [""]
 
 
 def _gravity(caution: Caution) -> int:

@@ -100,6 +100,14 @@ def _checked_target(out: Path, files: Sequence[str]) -> Path:
 def _write(connection: Connection, query: str, part: Path, target: Path, *, where: str) -> None:
     options = f"{_FORMATS[target.suffix.lower()]}, USE_TMP_FILE false"
     try:
+        part.touch()
+    except OSError as error:  # the engine would say that the scores cannot be read
+        raise InputError(
+            f"cannot be written: {(error.strerror or 'unknown').lower()}",
+            where=str(target),
+            code="output",
+        ) from error
+    try:
         with translated(where):
             connection.execute(f"COPY ({query}) TO {literal(str(part))} ({options})")
         part.replace(target)

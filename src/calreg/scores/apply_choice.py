@@ -12,7 +12,7 @@ from typing import Literal, TypeVar
 
 from calreg.documents.calibration import Calibration, LabelCalibration
 from calreg.errors import InputError
-from calreg.names import HeadName
+from calreg.names import HeadName, nearest
 from calreg.scores.expressions import type_of
 from calreg.scores.sources import Source
 
@@ -80,9 +80,10 @@ def _no_calibration(
     labels = [f"{name} label {label!r}" for name, label in lacking if name in known]
     listed = heads + labels
     more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
+    known_ones = f"{nearest(heads[0], [name.full for name in known])} " if heads and known else ""
     return InputError(
         f"no calibration for {', '.join(listed[:_SHOWN])}{more}",
-        hint="Leave them out, or let their raw scores through: --missing raw",
+        hint=f"{known_ones}Leave them out, or let their raw scores through: --missing raw",
         code="no-calibration",
     )
 

@@ -18,13 +18,8 @@ from calreg.errors import InputError
 from calreg.labelled import Floats, LabelledColumn, Texts, Truth
 from calreg.scores.engine import Array, Column, Connection, batches, rows_of
 from calreg.scores.expressions import number_sql, truth_sql
-from calreg.scores.labelled_layout import (
-    Cell,
-    LabelledLong,
-    LabelledSource,
-    LabelledWide,
-    text_sql,
-)
+from calreg.scores.labelled_layout import LabelledLong, LabelledSource, LabelledWide, text_sql
+from calreg.scores.layout import Cell
 from calreg.scores.long import place_sql
 from calreg.scores.sources import reading
 

@@ -71,7 +71,7 @@ def cautions_of(
         for check in _PER_LABEL:
             for code, message in check(judged, request):
                 yield Caution(code, label, message)
-    for code, message in _on_whole(labels, overall):
+    for code, message in _on_whole(labels, overall, request):
         yield Caution(code, None, message)
 
 
@@ -407,15 +407,30 @@ _PER_LABEL: tuple[Callable[[Judged, Request], _Found], ...] = (
 
 
 def _on_whole(
-    labels: Mapping[str, Judged], overall: Mapping[str, Mapping[str, float] | None]
+    labels: Mapping[str, Judged],
+    overall: Mapping[str, Mapping[str, float] | None],
+    request: Request,
 ) -> _Found:
     here, there = overall["calibration"], overall["holdout"]
-    if here is None or there is None or "macro_f1" not in here:
+    if here is None or there is None:
+        return
+    before, after = there.get("nll_before"), there.get("nll")
+    if before is not None and after is not None and after > before:
+        yield (
+            "map_worse_on_holdout",
+            (
+                f"NLL on the holdout is {before:.3f} with the scores as they came and {after:.3f} "
+                "with the probabilities: the map makes it worse"
+            ),
+        )
+    if "macro_f1" not in here:
         return
     kinds = {judged.objective.kind for judged in labels.values() if judged.objective is not None}
     if kinds != {"max-f"}:
         return
     for name, text in (("macro_f1", "macro-F1"), ("micro_f1", "micro-F1")):
+        if request.average == "micro" and name == "macro_f1":
+            continue  # nobody asked for it: that it differs is no sign of anything
         if here[name] - there[name] > _OVERFIT:
             yield (
                 "overfit",

@@ -10,8 +10,6 @@ import math
 from collections.abc import Mapping
 from typing import Literal
 
-import numpy as np
-
 from calreg.calibrate.fits import goes_by_rounding, score_cut
 from calreg.calibrate.objectives import Objective
 from calreg.calibrate.shared import best_shared_cut
@@ -136,6 +134,7 @@ def clear_of_rounding(threshold: float, outputs: Floats) -> float:
     another library may make it smaller by its last bits: the item would fire no more. Kept
     are eleven decimals, one step down; the threshold itself where an output lies between.
 
+    >>> import numpy as np
     >>> clear_of_rounding(0.75, np.array([0.5, 0.75]))
     0.74999999999
     """
