@@ -88,6 +88,20 @@ def test_commit_publishes_a_version_that_apply_obeys(cli, registry, calibration,
     assert trial.confusion.to_json() == {key: counts[key] for key in ("tp", "fp", "fn", "tn")}
 
 
+@pytest.mark.parametrize(("tuned_on", "applied_to"), [("score", "logit"), ("logit", "score")])
+def test_scores_of_another_scale_are_not_decided(cli, registry, tmp_path, tuned_on, applied_to):
+    """A threshold for scores says nothing of logits: the column's name gives it away."""
+    known = table(tmp_path / "known.csv", kind=tuned_on)
+    fresh = table(tmp_path / "fresh.csv", kind=applied_to)
+    assert cli("tune", known, "--head", "m/p", "--commit").code == 0
+
+    said = cli("apply", fresh, "--head", "m/p", "--out", registry / "out.csv")
+
+    assert said.code == 3
+    assert f"was tuned on {tuned_on}s" in said.err
+    assert not (registry / "out.csv").exists()
+
+
 def test_the_same_tuning_again_does_nothing(cli, registry, calibration):
     """Equal data and equal wishes are no new version; another objective is one."""
     words = ("tune", calibration, "--head", "m/posts", "--commit")

@@ -189,7 +189,7 @@ def test_raw_scores_pass_only_when_asked_for(tmp_path: Path) -> None:
         ("s.csv", "is one of the tables to read"),
         ("no/out.csv", "there is no such folder to write to"),
         ("folder.csv", "is a folder"),
-        (f"{'x' * 240}.csv", "cannot be written: file name too long"),
+        (f"{'x' * 252}.csv", "cannot be written: file name too long"),
     ],
 )
 def test_outputs_that_would_do_harm_are_refused(tmp_path: Path, out: str, message: str) -> None:

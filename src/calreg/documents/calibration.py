@@ -131,7 +131,8 @@ class LabelCalibration:
     """How to read one label's raw scores: a method, its parameters, and the evidence.
 
     `decision` says when the label fires, `direction` whether high or low scores speak for
-    it; both are None for what is only rescaled. `calibration` is the trial on the items the
+    it, `is_logit` whether the scores it was tuned on were logits; all are None for what is
+    only rescaled, and `is_logit` where nobody said. `calibration` is the trial on the items the
     numbers were chosen on, `holdout` the one on items kept apart.
     """
 
@@ -142,6 +143,7 @@ class LabelCalibration:
     decision: Decision | None = None
     calibration: Trial | None = None
     holdout: Trial | None = None
+    is_logit: bool | None = None
 
     @property
     def bounds(self) -> tuple[float | None, float | None]:
@@ -158,6 +160,8 @@ class LabelCalibration:
         data.update({key: _plain(value) for key, value in self.parameters.items()})
         if self.direction is not None:
             data["direction"] = self.direction
+        if self.is_logit is not None:
+            data["is_logit"] = self.is_logit
         if self.decision is not None:
             data.update(self.decision.to_json())
         data.update(
@@ -188,6 +192,7 @@ class LabelCalibration:
             decision=Decision.from_json(data) if "threshold" in data else None,
             calibration=_trial(data.get("calibration")),
             holdout=_trial(data.get("holdout")),
+            is_logit=data.get("is_logit"),
         )
 
 

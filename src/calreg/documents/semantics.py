@@ -87,6 +87,8 @@ def _method(numbers: Mapping[str, Any]) -> Iterator[Problem]:
             yield "/p5", f"p5 {numbers['p5']} is not below p95 {numbers['p95']}"
     for key in sorted(foreign & numbers.keys()):
         yield f"/{key}", f"is no part of method {method!r}"
+    if "scale" in numbers and numbers.get("is_logit") not in {None, numbers["scale"] == "logit"}:
+        yield "/is_logit", f"{numbers['is_logit']} contradicts scale {numbers['scale']!r}"
     if method == "isotonic":
         yield from _curve(numbers, "x", "y", same=0)
         falls = numbers["direction"] == "lower"
@@ -98,7 +100,9 @@ def _method(numbers: Mapping[str, Any]) -> Iterator[Problem]:
 
 _PARAMETERS = frozenset(key for keys in METHOD_PARAMETERS.values() for key in keys)
 _DECISION = frozenset({"threshold", "comparator", "objective", "status", "average"})
-_OF_TUNED = _DECISION | {"score_threshold", "guarantee", "direction", "calibration", "holdout"}
+_OF_TUNED = _DECISION | {
+    *("score_threshold", "guarantee", "direction", "calibration", "holdout", "is_logit"),
+}
 
 
 def _curve(numbers: Mapping[str, Any], x: str, y: str, *, same: int) -> Iterator[Problem]:

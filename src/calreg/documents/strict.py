@@ -110,9 +110,11 @@ def _check_depth(raw: bytes, where: str) -> None:
 def _unique_pairs(pairs: list[tuple[str, Any]]) -> Json:
     found = dict(pairs)
     if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"has the key {twice[:60]!r} twice in one object")
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise ValueError(f"has the key {key[:60]!r} twice in one object")
+            seen.add(key)
     return found
 
 

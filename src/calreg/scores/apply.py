@@ -28,6 +28,7 @@ from calreg.scores.table import AppliedCounts, ScoreTable
 
 __all__ = ["apply_scores"]
 
+_MAX_NAMED = 50  # of the target's name in that of the file beside it: a name has a limit
 _FORMATS = {".csv": "FORMAT csv, HEADER true", ".parquet": "FORMAT parquet"}
 
 
@@ -60,7 +61,7 @@ def apply_scores(
     """
     files = find_files(table.paths)
     target = _checked_target(out, files)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    part = target.with_name(f".{target.name[:_MAX_NAMED]}.{os.getpid()}.part")
     with (
         tempfile.TemporaryDirectory(prefix="calreg-") as folder,
         connect(files, writable=[str(part)], folder=folder) as connection,

@@ -68,9 +68,34 @@ class Choice:
             raise _no_calibration(lacking, self.calibrations)
         return found
 
+    def check_scale(self, column: str, name: HeadName, label: str) -> None:
+        """Refuse scores that their column calls logits where others were tuned on, or the reverse.
+
+        Raises:
+            InputError: The column's name and the document contradict each other.
+        """
+        calibration = self._one(name, label)
+        was_logit = calibration.is_logit if calibration is not None else None
+        is_logit = _says_logit(column)
+        if was_logit is None or is_logit is None or was_logit == is_logit:
+            return
+        was, now = ("logits", "scores") if was_logit else ("scores", "logits")
+        raise InputError(
+            f"column {column!r} holds {now}, and its calibration was tuned on {was}",
+            where=f"{name}, label {label!r}",
+            hint=f"Apply it to the {was} of the same model, or tune it on these {now}.",
+            code="scale",
+        )
+
     def _one(self, name: HeadName, label: str) -> LabelCalibration | None:
         head = self.calibrations.get(name)
         return None if head is None else head.labels.get(label)
+
+
+def _says_logit(column: str) -> bool | None:
+    """What a column's name says its scores are; None for one of any other name."""
+    first = column.casefold().partition("_")[0]
+    return {"logit": True, "score": False}.get(first)
 
 
 def _no_calibration(

@@ -50,6 +50,8 @@ def long_query(
     named = named_heads({(model, head) for model, head, _ in raw.values()})
     wanted = {text: (named[model, head].name, label) for text, (model, head, label) in raw.items()}
     found = choice.of(wanted)
+    for name, label in wanted.values():
+        choice.check_scale(layout.score, name, label)
     for text, (rows, readable) in counts.items():
         good = readable if text is not None else 0
         tally.rows += rows

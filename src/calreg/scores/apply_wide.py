@@ -82,6 +82,8 @@ def wide_query(
     """
     cells = {cell.column: cell for of_source in layout.cells for cell in of_source}
     found = choice.of({name: (cell.head.name, cell.label) for name, cell in cells.items()})
+    for cell in cells.values():
+        choice.check_scale(cell.column, cell.head.name, cell.label)
     refuse_taken(
         sources, [new for cell in cells.values() for new in _new(cell, found[cell.column])]
     )

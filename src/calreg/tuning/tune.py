@@ -159,6 +159,7 @@ def tune(
             parameters=maps[label] if maps else {},
             distribution=describe(column.scores, grid=grids(label)),
             direction=directions[label],
+            is_logit=calibration.is_logit,
             decision=decision_of(
                 label, chosen.get(label), column, maps, outputs, directions, request
             ),

@@ -76,7 +76,7 @@ def main() -> None:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "scikit-learn": sklearn.__version__,
-        "command": "python tests/golden/evaluate/make_evaluate.py > tests/golden/evaluate/evaluate.json",
+        "command": "cd tests/golden/evaluate && python make_evaluate.py > evaluate.json",
     }
     json.dump({"made_by": made_by, "cases": cases}, sys.stdout)
     sys.stdout.write("\n")
