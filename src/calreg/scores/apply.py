@@ -89,7 +89,11 @@ def _checked_target(out: Path, files: Sequence[str]) -> Path:
     target = out.resolve()
     if str(target) in files:
         raise InputError("is one of the tables to read", where=str(out), code="output")
-    if target.is_dir():
+    try:
+        is_folder = target.is_dir()
+    except OSError as error:
+        raise _unwritable(target, error) from error
+    if is_folder:
         raise InputError("is a folder", where=str(out), code="output")
     if not target.parent.is_dir():
         raise InputError(
@@ -98,16 +102,20 @@ def _checked_target(out: Path, files: Sequence[str]) -> Path:
     return target
 
 
+def _unwritable(target: Path, error: OSError) -> InputError:
+    return InputError(
+        f"cannot be written: {(error.strerror or 'unknown').lower()}",
+        where=str(target),
+        code="output",
+    )
+
+
 def _write(connection: Connection, query: str, part: Path, target: Path, *, where: str) -> None:
     options = f"{_FORMATS[target.suffix.lower()]}, USE_TMP_FILE false"
     try:
         part.touch()
     except OSError as error:  # the engine would say that the scores cannot be read
-        raise InputError(
-            f"cannot be written: {(error.strerror or 'unknown').lower()}",
-            where=str(target),
-            code="output",
-        ) from error
+        raise _unwritable(target, error) from error
     try:
         with translated(where):
             connection.execute(f"COPY ({query}) TO {literal(str(part))} ({options})")
