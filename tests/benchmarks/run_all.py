@@ -19,6 +19,7 @@ BENCHMARKS = (
     ("bench_run.py", "--part", "run", "--rows", "1000000", "--wide", "--pairs", "3"),
     ("bench_drift.py",),
     ("bench_thresholds.py",),
+    ("bench_fits.py",),
     ("bench_publish.py", "1000", "50"),
 )
 
