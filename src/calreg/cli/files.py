@@ -20,11 +20,12 @@ def read_file(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise InputError(
-            f"cannot be read: {(error.strerror or 'unknown').lower()}",
-            where=str(file),
-            code="input-file",
-        ) from error
+        raise _refused("read", file, error, code="input-file") from error
+
+
+def _refused(what: str, path: Path, error: OSError, *, code: str = "output") -> InputError:
+    reason = (error.strerror or "unknown").lower()
+    return InputError(f"cannot be {what}: {reason}", where=str(path), code=code)
 
 
 def check_folder(folder: Path) -> None:
@@ -38,11 +39,7 @@ def check_folder(folder: Path) -> None:
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".calreg-"):
             return
     except OSError as error:
-        raise InputError(
-            f"cannot be written to: {(error.strerror or 'unknown').lower()}",
-            where=str(folder),
-            code="output",
-        ) from error
+        raise _refused("written to", folder, error) from error
 
 
 def replace_file(target: Path, raw: bytes) -> None:
@@ -55,11 +52,7 @@ def replace_file(target: Path, raw: bytes) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         _replace(target, raw)
     except OSError as error:
-        raise InputError(
-            f"cannot be written: {(error.strerror or 'unknown').lower()}",
-            where=str(target),
-            code="output",
-        ) from error
+        raise _refused("written", target, error) from error
 
 
 def new_file(folder: Path, stem: str, suffix: str, raw: bytes) -> Path:
@@ -78,11 +71,7 @@ def new_file(folder: Path, stem: str, suffix: str, raw: bytes) -> Path:
             number += 1
             continue
         except OSError as error:
-            raise InputError(
-                f"cannot be written: {(error.strerror or 'unknown').lower()}",
-                where=str(target),
-                code="output",
-            ) from error
+            raise _refused("written", target, error) from error
         replace_file(target, raw)
         return target
 

@@ -150,22 +150,7 @@ def tune(
         for label, column in calibration.labels.items()
     }
     directions = {label: _direction(label, found[label], request) for label in found}
-    maps = fit_maps(calibration, directions, request) if request.map_method else None
-    outputs = probabilities(calibration, maps, request) if maps else None
-    chosen, empirical = cuts_of(calibration, outputs, directions, request)
-    labels = {
-        label: LabelCalibration(
-            method=request.method,
-            parameters=maps[label] if maps else {},
-            distribution=describe(column.scores, grid=grids(label)),
-            direction=directions[label],
-            is_logit=calibration.is_logit,
-            decision=decision_of(
-                label, chosen.get(label), column, maps, outputs, directions, request
-            ),
-        )
-        for label, column in calibration.labels.items()
-    }
+    labels, empirical = _calibrated(calibration, directions, request, grids)
     on_calibration, all_calibration = _judge(labels, calibration, request)
     on_holdout, all_holdout = _judge(labels, holdout, request)
     tuned = {
@@ -183,6 +168,32 @@ def tune(
         groups=groups,
     )
     return Tuned(tuned, request, overall, tuple(cautions))
+
+
+def _calibrated(
+    scores: LabelledScores,
+    directions: Mapping[str, Direction],
+    request: Request,
+    grids: Grids,
+) -> tuple[dict[str, LabelCalibration], Mapping[str, Cut]]:
+    """Every label's map and decision, and the plain cuts of those that have a guarantee."""
+    maps = fit_maps(scores, directions, request) if request.map_method else None
+    outputs = probabilities(scores, maps, request) if maps else None
+    chosen, empirical = cuts_of(scores, outputs, directions, request)
+    labels = {
+        label: LabelCalibration(
+            method=request.method,
+            parameters=maps[label] if maps else {},
+            distribution=describe(column.scores, grid=grids(label)),
+            direction=directions[label],
+            is_logit=scores.is_logit,
+            decision=decision_of(
+                label, chosen.get(label), column, maps, outputs, directions, request
+            ),
+        )
+        for label, column in scores.labels.items()
+    }
+    return labels, empirical
 
 
 def _check(calibration: LabelledScores, holdout: LabelledScores | None, request: Request) -> None:
