@@ -20,6 +20,7 @@ BENCHMARKS = (
     ("bench_drift.py",),
     ("bench_thresholds.py",),
     ("bench_fits.py",),
+    ("bench_feedback.py",),
     ("bench_publish.py", "1000", "50"),
 )
 

@@ -205,9 +205,12 @@ def test_pricing_overrides_are_no_thresholds(cli, registry, tmp_path):
     """The overrides of a pricing system are not taken for thresholds by label."""
     (tmp_path / "overrides.json").write_text('{"CONDITION_PRICE_FACTOR": {"new": 1.1}}')
 
-    said = cli("import", tmp_path / "overrides.json")
-    assert said.code == 3
-    assert "is in none of the formats" in said.err
+    said = cli("import", tmp_path / "overrides.json", "--json")
+
+    (name,) = said.json["heads"]
+    assert said.code == 0
+    labels = cli("show", name, "--json").json["calibration"]["labels"]
+    assert labels == {"new": {"method": "factor", "factor": 1.1, "samples": None}}
 
 
 def test_thresholds_there_and_back(cli, labels, flat, tmp_path):

@@ -1,5 +1,6 @@
 """What the README and the guides say, done."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -25,6 +26,19 @@ def typed(block: str) -> list[list[str]]:
     return [shlex.split(line, comments=True) for line in lines]
 
 
+def predicted_and_sold(predictions: Path, outcomes: Path) -> None:
+    """Two groups of items; one is always sold a tenth above its prediction."""
+    said, sold = [], ["sku,realized_price,sold,days_to_sale"]
+    for number in range(80):
+        group, price = ("good", 20.0 + number) if number % 2 else ("fair", 10.0 + number)
+        item = {"sku": f"{number:05}", "predicted_price": price, "condition": group, "factor": 1.0}
+        said.append(json.dumps(item))
+        ratio = (1.1 if group == "good" else 1.0) * (0.98 + 0.01 * (number % 5))
+        sold.append(f"{number:05},{price * ratio:.2f},true,{number % 30 + 1}")
+    predictions.write_text("\n".join(said) + "\n", encoding="utf-8")
+    outcomes.write_text("\n".join(sold) + "\n", encoding="utf-8")
+
+
 @pytest.fixture
 def elsewhere(tmp_path, monkeypatch):
     """A folder with a table of scores in the form of the README, and nothing else."""
@@ -41,6 +55,7 @@ def elsewhere(tmp_path, monkeypatch):
     duckdb.sql(f"COPY (FROM '{table}') TO '{target}'")
     for name, seed in (("calibration", 1), ("holdout", 2)):
         labelled_table(tmp_path / f"{name}.csv", seed=seed)
+    predicted_and_sold(tmp_path / "predictions.jsonl", tmp_path / "outcomes.csv")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

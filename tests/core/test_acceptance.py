@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, validators
 
 from calreg.calibrate import describe, minmax
-from calreg.documents import Pins, RegistrySettings, RunInputs, load_json
+from calreg.documents import (
+    Distribution,
+    LabelCalibration,
+    Pins,
+    RegistrySettings,
+    RunInputs,
+    load_json,
+)
 from calreg.documents.acceptance import acceptance
 from calreg.documents.schemas import KINDS, Kind, schema_bytes
 from calreg.names import HeadName
@@ -40,7 +47,9 @@ def examples() -> dict[Kind, Any]:
     name = HeadName("a/b", "c")
     state = RegistryState(RegistrySettings("music"), 0, 0, {}, Pins({}))
     inputs = RunInputs("0" * 64, "long", 200, 200, {"nan": 0}, ("a.csv",))
-    brings = Computed({name: {"yes": label}}, {name: "A/B"}, {"a/b/d": "empty"}, inputs)
+    factor = LabelCalibration("factor", {"factor": 0.85}, Distribution(40))
+    heads = {name: {"yes": label}, HeadName("a/b", "f"): {"new": factor}}
+    brings = Computed(heads, {name: "A/B"}, {"a/b/d": "empty"}, inputs)
     plan = plan_run(state, brings, timestamp="2026-01-01T00:00:00.000Z", tool="calreg 0")
     files = {path: load_json(raw, where=path) for path, raw in plan.files.items()}
     pin = {"pinned_to": 1, "by": "A", "why": "w", "since": "2026-01-01T00:00:00Z", "until": None}

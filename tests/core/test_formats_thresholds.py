@@ -124,8 +124,6 @@ def test_format_is_found_by_content(data, fmt):
     "data",
     [
         {},
-        {"CONDITION_PRICE_FACTOR": {"new": 1.1, "used": 0.9}},
-        {"CONDITION_PRICE_FACTOR": 0.9},
         {"scam": "0.5"},
         {"scam": True},
         {"scam": 0.5, "topic": None},

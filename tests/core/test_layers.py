@@ -17,6 +17,7 @@ CORE = {
     "decisions",
     "drift",
     "evaluate",
+    "feedback",
     "formats",
     "labelled",
     "noise",
@@ -24,7 +25,7 @@ CORE = {
     "summaries",
     "tuning",
 }
-SHELL = {"scores", "collect", "git", "registry", "client", "config", "failpoints"}
+SHELL = {"scores", "collect", "git", "registry", "client", "config", "failpoints", "overrides"}
 
 # Each room and the rooms below it that it may import.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -42,13 +43,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "decisions": WORDS,
     "drift": WORDS | {"summaries", "noise", "decisions"},
     "plan": WORDS | {"drift", "decisions"},
+    "feedback": WORDS | {"labelled", "evaluate"},
     "formats": WORDS,
-    "scores": WORDS | {"calibrate", "labelled"},
+    "scores": WORDS | {"calibrate", "labelled", "feedback"},
     "collect": WORDS | {"scores", "failpoints"},
     "git": WORDS | {"failpoints"},
     "registry": WORDS | {"plan", "drift", "git", "failpoints"},
     "client": WORDS | {"git", "failpoints"},
     "config": WORDS,
+    # An application's start pays for the standard library and the errors.
+    "overrides": {"errors"},
     "report": WORDS | CORE,
     "cli": WORDS | CORE | SHELL | {"report", "demo"},
     "demo": WORDS | CORE | SHELL | {"cli"},
@@ -67,8 +71,9 @@ ONLY_IN = {
     "jsonschema": {"documents"},
     "referencing": {"documents"},
     "yaml": {"documents"},
-    # JSONL tables are read in scores, lines of records are written in collect.
-    "json": {"documents", "cli", "scores", "collect"},
+    # JSONL tables are read in scores, lines of records are written in collect; an
+    # application's overrides are read with the standard library alone.
+    "json": {"documents", "cli", "scores", "collect", "overrides"},
 }
 
 # Rooms of pure functions: no file, clock, chance, process or socket.

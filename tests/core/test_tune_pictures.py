@@ -10,7 +10,8 @@ from calreg.calibrate.objectives import parse_objective
 from calreg.labelled import LabelledColumn, LabelledScores
 from calreg.report.pictures import MAX_LABELS, tune_page, tune_spec
 from calreg.report.pictures.measured import MAX_POINTS, measured
-from calreg.report.pictures.words import answer, printable
+from calreg.report.pictures.phrases import printable
+from calreg.report.pictures.words import answer
 from calreg.tuning import Request, tune
 
 FPR = parse_objective("max-recall@fpr<=0.02")
@@ -169,7 +170,7 @@ def test_hostile_labels_stay_text():
     tuned, calibration, holdout, spec = drawn(Request(), labels=(HOSTILE, "b"))
 
     text = json.dumps(spec)
-    page = tune_page("m/h", tuned, text, "")
+    page = tune_page("m/h", tuned).html(text, "")
 
     assert page.count("</script>") == 2
     assert "<b" not in page.replace("<body", "")

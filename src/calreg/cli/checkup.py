@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from calreg import __version__
 from calreg.config import Config
 from calreg.errors import CalregError
+from calreg.overrides import Explained, explain
+from calreg.plan.message import one_line
 from calreg.report.numbers import plural
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ _KINDS: Mapping[str, Kind] = {
     "move": "move",
 }
 _PLAIN_FILE = "100644"
+_MAX_SHOWN = 10  # factors
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +62,33 @@ class Checked:
 
 
 def installation_checks(config: Config, here: Path) -> Iterator[Checked]:
-    """This machine: Python, extras, git and who commits, the configuration in force."""
+    """This machine: Python, extras, git and who commits, configuration, overrides."""
     yield _python()
     yield from _extras()
     yield from _git(here)
     mode = "development" if config.calibrate_heads else "production"
     where = f", read from {config.file}" if config.file else ", no calreg.yaml"
     yield Checked("ok", "configuration", f"{mode} mode by {config.switch_from}{where}")
+    yield _overrides(explain())
+
+
+def _overrides(found: Explained) -> Checked:
+    """Which overrides an application that asks for them gets on this machine, and why not."""
+    if found.path is None:
+        return Checked("ok", "overrides", f"{found.variable} is not set, none are in force")
+    path = one_line(found.path)
+    factors = "; ".join(f"{key} {_factors(block)}" for key, block in found.factors.items() if block)
+    if found.reason is None:
+        return Checked("ok", "overrides", f"{path}: {factors or 'no factor'} in force")
+    said = f"{factors} in force, the rest not" if factors else "none in force"
+    hint = f"Put the file right, or unset {found.variable}: the defaults hold until then."
+    return Checked("problem", "overrides", f"{path}: {one_line(found.reason)} ({said})", hint)
+
+
+def _factors(block: Mapping[str, float]) -> str:
+    shown = [f"{one_line(group)} {factor:g}" for group, factor in list(block.items())[:_MAX_SHOWN]]
+    more = len(block) - len(shown)
+    return ", ".join([*shown, *([f"and {more:,} more"] if more > 0 else [])])
 
 
 def _python() -> Checked:

@@ -23,6 +23,7 @@ GridOf = Callable[[HeadName, str], tuple[float, float] | None]
 
 _SHOWN = 3
 _TUNE = "calreg tune"
+_FEEDBACK = "calreg feedback apply"
 
 
 def grid_of(state: RegistryState) -> GridOf:
@@ -60,8 +61,9 @@ def inputs_of(scores: Scores) -> RunInputs:
 def computed_of(scores: Scores, state: RegistryState) -> Computed:
     """The heads that can be calibrated, and why the others cannot.
 
-    A head whose reference was tuned is among the others: scores without truth say nothing
-    about its thresholds, and a run that lacks them would take them from production.
+    A head whose reference was tuned, or holds factors, is among the others: scores without
+    truth say nothing about its thresholds, and a run that lacks them would take them from
+    production.
 
     Raises:
         InputError: None can.
@@ -94,6 +96,8 @@ def _tuned(name: HeadName, state: RegistryState) -> str | None:
     """Why a head is no matter of scores alone: what its reference holds."""
     reference = state.references.get(name)
     labels = reference.calibration.labels.values() if reference is not None else ()
+    if any(label.method == "factor" for label in labels):
+        return f"its reference holds factors; {_FEEDBACK} makes new ones"
     tuned = [label for label in labels if label.method != "minmax"]
     if not tuned:
         return None
@@ -125,6 +129,10 @@ def _none_left(excluded: dict[str, str]) -> InputError:
 
 
 def _hint(excluded: Mapping[str, str]) -> str:
+    fed_back = sorted(head for head, reason in excluded.items() if _FEEDBACK in reason)
+    if fed_back:
+        head = fed_back[0]
+        return f"calreg feedback run, then calreg feedback apply --head {head} --commit."
     tuned = sorted(head for head, reason in excluded.items() if _TUNE in reason)
     if tuned:
         return f"calreg tune LABELLED --head {tuned[0]} --commit, with scores whose truth is known."

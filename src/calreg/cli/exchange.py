@@ -28,7 +28,8 @@ __all__ = ["export_command", "import_command"]
 
 _NOMARR = ("nomarr-sidecar", "nomarr-bundle", "nomarr-state")
 _FASTTEXT, _HALLUCINATION = "fasttext-thresholds", "hallucination-thresholds"
-_FORMATS = (*_NOMARR, _FASTTEXT, _HALLUCINATION)
+_FACTORS = "price-factors"
+_FORMATS = (*_NOMARR, _FASTTEXT, _HALLUCINATION, _FACTORS)
 _MAX_NOTES = 5
 _MAX_CAUTIONS = 20
 _MAX_KIND = 50  # as schemas/run.schema.json says
@@ -37,7 +38,7 @@ _MAX_KIND = 50  # as schemas/run.schema.json says
 _ONLY_FOR: dict[str, tuple[str, ...]] = {
     "--head-type": _NOMARR,
     "--library-size": _NOMARR,
-    "--plain-names": (*_NOMARR, _FASTTEXT),
+    "--plain-names": (*_NOMARR, _FASTTEXT, _FACTORS),
     "--flat": (_FASTTEXT,),
     "--never": (_FASTTEXT, _HALLUCINATION),
 }
@@ -93,7 +94,7 @@ def export_command(
 
     The nomarr formats hold heads that are rescaled (minmax); fasttext-thresholds a raw score
     per label from which on it fires; hallucination-thresholds the one raw score up to which a
-    head's only label fires.
+    head's only label fires; price-factors a factor per group.
     """
     from calreg.formats import Options, write
     from calreg.report.numbers import plural
@@ -272,8 +273,8 @@ def import_command(
     """Make a run of the calibrations in FILES that another system kept, and commit it.
 
     FILES are nomarr sidecars, bundles and state exports, the thresholds of a fastText
-    classifier, or of a hallucination detector; which, is told from what is in them. Read the
-    warnings: a format may say less than it seems to.
+    classifier, or of a hallucination detector, or factors of prices; which, is told from
+    what is in them. Read the warnings: a format may say less than it seems to.
     """
     from calreg.cli.publishing import Mode, publish_run
     from calreg.cli.run_report import Reading, tell

@@ -34,6 +34,10 @@ _SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "run": ("run", "Compute all heads, compare with the references, commit."),
         "tune": ("tune", "Choose thresholds and probabilities on scores with truth."),
         "compare": ("compare", "Several ways of calibrating, on one holdout."),
+        "feedback": (
+            "feedback",
+            "Predictions and outcomes: metrics, suggestions, bounded overrides.",
+        ),
         "promote": ("move", "Move a head's reference to a newer version."),
         "rollback": ("move", "Move a head's reference back, and hold it there."),
         "pin": ("move", "Hold a head's reference where it is."),
@@ -61,7 +65,7 @@ _COMMANDS = {name: row for section in _SECTIONS.values() for name, row in sectio
 
 EXIT_CODES = (
     ("0", "yes, or done"),
-    ("1", "verify, status, doctor: no"),
+    ("1", "verify, status, doctor: no; feedback: an alert fired"),
     ("2", "usage"),
     ("3", "the input is refused; nothing was written"),
     ("4", "the registry refuses"),

@@ -9,14 +9,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from calreg.cli.files import replace_file
 from calreg.errors import MissingExtraError, UsageError
 from calreg.labelled import LabelledScores
 from calreg.tuning import Tuned
 
-__all__ = ["check_plots", "write_tune_plots"]
+if TYPE_CHECKING:
+    from calreg.report.pictures import Page
+
+__all__ = ["Spec", "check_plots", "write_picture", "write_tune_plots"]
+
+Spec = dict[str, Any]
+"""A picture, as Vega-Lite has it."""
 
 _SCALE = 2.0  # pixels per point: sharp on today's screens, and on paper at this size
 
@@ -66,41 +72,55 @@ def write_tune_plots(
     Raises:
         InputError: A file cannot be written.
     """
-    from calreg.report.pictures import tune_spec
+    from calreg.report.pictures import tune_page, tune_spec
 
     spec = tune_spec(head, tuned, calibration, holdout)
+    return write_picture(paths, spec, lambda: tune_page(head, tuned))
+
+
+def write_picture(paths: Sequence[Path], spec: Spec, page: Callable[[], Page]) -> list[Path]:
+    """Draw a picture into each file; each is put in place in one step.
+
+    Args:
+        paths: Names that `check_plots` let pass.
+        spec: The picture.
+        page: What stands around it where a file has room for words.
+
+    Returns:
+        The files, in the order given.
+
+    Raises:
+        InputError: A file cannot be written.
+    """
     for path in paths:
-        replace_file(path, _FORMATS[path.suffix.lower()](spec, head, tuned))
+        replace_file(path, _FORMATS[path.suffix.lower()](spec, page))
     return list(paths)
 
 
-_Spec = dict[str, Any]
-
-
-def _html(spec: _Spec, head: str, tuned: Tuned) -> bytes:
+def _html(spec: Spec, page: Callable[[], Page]) -> bytes:
     import vl_convert
 
-    from calreg.report.pictures import SNIPPET, tune_page
+    from calreg.report.pictures import SNIPPET
 
+    # The page says in words what the picture's title says.
     picture = {name: value for name, value in spec.items() if name != "title"}
     text = json.dumps(picture, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    script = vl_convert.javascript_bundle(SNIPPET)
-    return tune_page(head, tuned, text, script).encode()
+    return page().html(text, vl_convert.javascript_bundle(SNIPPET)).encode()
 
 
-def _png(spec: _Spec, _head: str, _tuned: Tuned) -> bytes:
+def _png(spec: Spec, _page: Callable[[], Page]) -> bytes:
     import vl_convert
 
     return vl_convert.vegalite_to_png(spec, scale=_SCALE, allowed_base_urls=[])
 
 
-def _svg(spec: _Spec, _head: str, _tuned: Tuned) -> bytes:
+def _svg(spec: Spec, _page: Callable[[], Page]) -> bytes:
     import vl_convert
 
     return vl_convert.vegalite_to_svg(spec, allowed_base_urls=[]).encode()
 
 
-_FORMATS: Mapping[str, Callable[[_Spec, str, Tuned], bytes]] = {
+_FORMATS: Mapping[str, Callable[[Spec, Callable[[], Page]], bytes]] = {
     ".html": _html,
     ".png": _png,
     ".svg": _svg,

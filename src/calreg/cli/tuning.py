@@ -104,6 +104,8 @@ def run_tune(session: Session, asked: Asked) -> None:
         check_plots(asked.plots)
     registry = _registry(session, asked) if asked.commit or asked.dry_run else None
     state = registry.state() if registry is not None else None
+    if state is not None:
+        _refuse_factors(asked.head, state)
     sets = _Sets(
         read_set(asked, asked.labelled, "calibration"),
         read_set(asked, asked.holdout, "holdout") if asked.holdout else None,
@@ -205,8 +207,10 @@ def _computed(asked: Asked, sets: _Sets, tuned: Tuned, state: RegistryState) -> 
     """The tuned head as a run's computation.
 
     Raises:
-        InputError: A label has fewer scores than the registry wants.
+        InputError: A label has fewer scores than the registry wants, or the head's
+            reference holds factors.
     """
+    _refuse_factors(asked.head, state)
     least = state.settings.for_head(asked.head).min_samples
     for label, found in tuned.calibrations().items():
         samples = found.distribution.samples or 0
@@ -224,6 +228,18 @@ def _computed(asked: Asked, sets: _Sets, tuned: Tuned, state: RegistryState) -> 
         inputs=_inputs(sets),
         options={asked.head.full: tuned.request.to_json()},
     )
+
+
+def _refuse_factors(name: HeadName, state: RegistryState) -> None:
+    reference = state.references.get(name)
+    labels = reference.calibration.labels.values() if reference is not None else ()
+    if any(label.method == "factor" for label in labels):
+        raise InputError(
+            "its reference holds factors; calreg feedback apply makes new ones",
+            where=name.full,
+            hint="Tune under another name: --head MODEL/HEAD.",
+            code="factors",
+        )
 
 
 def _inputs(sets: _Sets) -> RunInputs:

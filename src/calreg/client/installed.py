@@ -107,10 +107,11 @@ class InstalledReference:
         missing: Literal["raise", "raw"] = "raise",
         out: NDArray[Any] | None = None,
     ) -> Any:
-        """Calibrated scores or probabilities, in [0, 1]; NaN where a score is NaN or infinite.
+        """Calibrated scores or probabilities; NaN where a score is NaN or infinite.
 
-        `minmax` gives calibrated scores, the probability methods the probability that an item
-        is positive. What fires is another question: `fires`.
+        `minmax` gives calibrated scores in [0, 1], the probability methods the probability that
+        an item is positive, `factor` predictions of the group, the label, times its factor.
+        What fires is another question: `fires`.
 
         Args:
             scores: Raw scores of one label, any shape. float32 stays float32, everything

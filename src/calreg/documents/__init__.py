@@ -35,11 +35,13 @@ from calreg.documents.decision import (
     Status,
     Trial,
 )
+from calreg.documents.feedback import Application, FactorAction, Overrides, Suggestions
 from calreg.documents.index import Entry, Index, Lock, LockEntry, ModelEntry, ModelIndex
 from calreg.documents.moves import Move, Pin, Pins
 from calreg.documents.run import (
     INFORMATIONAL_CHANGES,
     DecisionRow,
+    FactorRow,
     HeadRow,
     LabelRow,
     ModelRun,
@@ -51,6 +53,7 @@ from calreg.documents.run import (
 from calreg.documents.schemas import KINDS, Kind, kind_of, schema_bytes, schema_problem
 from calreg.documents.semantics import Problem, semantic_problems
 from calreg.documents.settings import (
+    DEFAULT_FACTOR_SHIFT,
     DEFAULT_MIN_SAMPLES,
     DEFAULT_SHIFT_LIMITS,
     DEFAULT_THRESHOLDS,
@@ -63,6 +66,7 @@ from calreg.errors import InputError
 __all__ = [
     "AVERAGES",
     "CELLS",
+    "DEFAULT_FACTOR_SHIFT",
     "DEFAULT_MIN_SAMPLES",
     "DEFAULT_SHIFT_LIMITS",
     "DEFAULT_THRESHOLDS",
@@ -74,6 +78,7 @@ __all__ = [
     "PROBABILITY_METHODS",
     "QUANTILES",
     "STATUSES",
+    "Application",
     "Average",
     "Calibration",
     "Comparator",
@@ -83,6 +88,8 @@ __all__ = [
     "Direction",
     "Distribution",
     "Entry",
+    "FactorAction",
+    "FactorRow",
     "HeadRow",
     "HeadSettings",
     "Histogram",
@@ -97,6 +104,7 @@ __all__ = [
     "ModelIndex",
     "ModelRun",
     "Move",
+    "Overrides",
     "Parameter",
     "Pin",
     "Pins",
@@ -105,6 +113,7 @@ __all__ = [
     "Run",
     "RunInputs",
     "Status",
+    "Suggestions",
     "Trial",
     "canonical_bytes",
     "checked_bytes",
@@ -117,9 +126,11 @@ __all__ = [
     "load_lock",
     "load_model_run",
     "load_move",
+    "load_overrides",
     "load_pins",
     "load_run",
     "load_settings",
+    "load_suggestions",
     "load_yaml",
     "milliseconds",
     "schema_bytes",
@@ -219,3 +230,13 @@ def load_move(raw: bytes, *, where: str) -> Move:
 def load_lock(raw: bytes, *, where: str) -> Lock:
     """The lock that the bytes of a `calreg.lock` hold."""
     return Lock.from_json(load("lock", raw, where=where))
+
+
+def load_overrides(raw: bytes, *, where: str) -> Overrides:
+    """The factors in force and their history, from the bytes of an overrides document."""
+    return Overrides.from_json(load("overrides", raw, where=where))
+
+
+def load_suggestions(raw: bytes, *, where: str) -> Suggestions:
+    """What a run of the feedback said, from the bytes of its document."""
+    return Suggestions.from_json(load("suggestions", raw, where=where))

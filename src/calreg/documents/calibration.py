@@ -55,10 +55,12 @@ METHOD_PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "beta": ("a", "b", "c", "scale"),
     "isotonic": ("x", "y"),
     "histogram": ("edges", "values"),
+    "factor": ("factor",),
 }
 """What each method needs to be applied, by its name in a document.
 
-`threshold` needs a decision only. A `scale` says whether raw scores are "logit" or
+`threshold` needs a decision only. A `factor` is what predictions of a group, the label, are
+multiplied by; its evidence is the number of pairs. A `scale` says whether raw scores are "logit" or
 "probability"; a `link` is "sigmoid" (labels apart) or "softmax" (all labels of the head).
 """
 

@@ -20,6 +20,7 @@ __all__ = [
     "INFORMATIONAL_CHANGES",
     "DecisionRow",
     "Evidence",
+    "FactorRow",
     "HeadRow",
     "LabelRow",
     "ModelRun",
@@ -108,11 +109,44 @@ def _decision(data: Mapping[str, Any] | None) -> DecisionRow | None:
 
 
 @dataclass(frozen=True, slots=True)
+class FactorRow:
+    """A group's factor before and after a run, and its relative change; see `calreg.drift`.
+
+    `before` is None where the reference has none, and so is the shift; `limits` has what the
+    shift must stay strictly below, by its name.
+    """
+
+    before: float | None
+    after: float
+    factor_shift: float | None
+    limits: Mapping[str, float]
+
+    @property
+    def change(self) -> float | None:
+        """After / before - 1, with its sign."""
+        return None if self.before is None else self.after / self.before - 1.0
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> FactorRow:
+        return cls(
+            before=_float(data["before"]),
+            after=float(data["after"]),
+            factor_shift=_float(data["factor_shift"]),
+            limits={name: float(limit) for name, limit in data["limits"].items()},
+        )
+
+
+def _factor(data: Mapping[str, Any] | None) -> FactorRow | None:
+    return None if data is None else FactorRow.from_json(data)
+
+
+@dataclass(frozen=True, slots=True)
 class LabelRow:
     """One label of a head in one run.
 
     `p5` and `p95` are of the raw scores; None where a document does not hold them.
-    `decision` is None where there is neither a decision nor a probability to compare.
+    `decision` is None where there is neither a decision nor a probability to compare,
+    `factor` where the label holds none.
     """
 
     p5: float | None
@@ -122,6 +156,7 @@ class LabelRow:
     noise: Metrics
     failed_metrics: tuple[str, ...]
     decision: DecisionRow | None = None
+    factor: FactorRow | None = None
 
     def to_json(self) -> Json:
         return _plain_fields(self)
@@ -136,6 +171,7 @@ class LabelRow:
             noise=_metrics(data["noise"]),
             failed_metrics=tuple(data["failed_metrics"]),
             decision=_decision(data.get("decision")),
+            factor=_factor(data.get("factor")),
         )
 
 
@@ -144,7 +180,8 @@ class HeadRow:
     """One head in one run: its drift, its verdict, and what became of its reference.
 
     `label` is the one that decided; `p5`, `p95` and `range` are that label's, None where its
-    document does not hold them. `decision` is that of the label whose decision moved most.
+    document does not hold them. `decision` is that of the label whose decision moved most,
+    `factor` that of the label that decided.
     `reference_version` is what the run compared with, `reference_after` what the reference
     holds once the run is committed. `reason` says why a reference was held, or moved
     against the rule.
@@ -173,6 +210,7 @@ class HeadRow:
     labels: Mapping[str, LabelRow]
     display_name: str | None = None
     decision: DecisionRow | None = None
+    factor: FactorRow | None = None
 
     def to_json(self) -> Json:
         return _plain_fields(self)
@@ -192,6 +230,7 @@ class HeadRow:
                 label: LabelRow.from_json(row) for label, row in sorted(data["labels"].items())
             },
             "decision": _decision(data.get("decision")),
+            "factor": _factor(data.get("factor")),
         }
         return cls(**values)
 
@@ -297,11 +336,11 @@ class Run:
         return digest_of(self.to_bytes())
 
 
-_OPTIONAL = frozenset({"display_name", "decision"})
+_OPTIONAL = frozenset({"display_name", "decision", "factor"})
 
 
 def _plain_fields(value: Any) -> Json:
-    """A frozen value as JSON; a `display_name` or `decision` that is not there is left out."""
+    """A frozen value as JSON; what is not there of _OPTIONAL is left out."""
     named = {field.name: getattr(value, field.name) for field in fields(value)}
     return {
         key: _plain(inner)

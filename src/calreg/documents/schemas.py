@@ -20,7 +20,17 @@ from calreg.errors import InputError
 __all__ = ["KINDS", "Kind", "kind_of", "schema_bytes", "schema_problem"]
 
 Kind = Literal[
-    "calibration", "index", "lock", "model-index", "model-run", "move", "pins", "registry", "run"
+    "calibration",
+    "index",
+    "lock",
+    "model-index",
+    "model-run",
+    "move",
+    "overrides",
+    "pins",
+    "registry",
+    "run",
+    "suggestions",
 ]
 KINDS: tuple[Kind, ...] = (
     "calibration",
@@ -29,9 +39,11 @@ KINDS: tuple[Kind, ...] = (
     "model-index",
     "model-run",
     "move",
+    "overrides",
     "pins",
     "registry",
     "run",
+    "suggestions",
 )
 
 _SUPPORTED = (1, 0)

@@ -15,6 +15,7 @@ from typing import Any
 from unicodedata import category
 
 from calreg.documents.calibration import METHOD_PARAMETERS, METRICS, QUANTILES
+from calreg.documents.feedback_semantics import overrides_problems, suggestions_problems
 from calreg.documents.run import INFORMATIONAL_CHANGES
 from calreg.documents.schemas import Kind
 from calreg.errors import InputError
@@ -49,6 +50,8 @@ def _calibration(data: Mapping[str, Any]) -> Iterator[Problem]:
         yield from _name(pointer, partial(check_label, label))
         yield from ((f"{pointer}{inner}", problem) for inner, problem in _label(numbers))
     yield from _shared_softmax(data["labels"])
+    if len({numbers["method"] == "factor" for numbers in data["labels"].values()}) > 1:
+        yield "/labels", "hold factors and other methods; a head's labels are all factors or none"
 
 
 def _label(numbers: Mapping[str, Any]) -> Iterator[Problem]:
@@ -85,6 +88,11 @@ def _method(numbers: Mapping[str, Any]) -> Iterator[Problem]:
         foreign |= _OF_TUNED
         if not numbers["p5"] < numbers["p95"]:
             yield "/p5", f"p5 {numbers['p5']} is not below p95 {numbers['p95']}"
+    if method == "factor":
+        # What describes scores has no place beside a factor: it is made of pairs.
+        foreign |= _OF_TUNED | _OF_SCORES
+        if not numbers["factor"] > 0.0:
+            yield "/factor", f"{numbers['factor']} is not above 0"
     for key in sorted(foreign & numbers.keys()):
         yield f"/{key}", f"is no part of method {method!r}"
     if "scale" in numbers and numbers.get("is_logit") not in {None, numbers["scale"] == "logit"}:
@@ -103,6 +111,8 @@ _DECISION = frozenset({"threshold", "comparator", "objective", "status", "averag
 _OF_TUNED = _DECISION | {
     *("score_threshold", "guarantee", "direction", "calibration", "holdout", "is_logit"),
 }
+
+_OF_SCORES = frozenset({"min", "max", "mean", "std", "quantiles", "histogram"})
 
 
 def _curve(numbers: Mapping[str, Any], x: str, y: str, *, same: int) -> Iterator[Problem]:
@@ -254,7 +264,10 @@ def _model_run(data: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _all_below(row: Mapping[str, Any]) -> bool:
-    """No metric fails, and no label decides otherwise than its reference."""
+    """No metric fails, and no label decides otherwise than its reference; or no factor moved."""
+    parts = (row, *row["labels"].values())
+    if any("factor" in part for part in parts):
+        return not row["failed_metrics"] and all(map(_keeps_factor, parts))
     return (
         not row["failed_metrics"]
         and all(
@@ -267,9 +280,20 @@ def _all_below(row: Mapping[str, Any]) -> bool:
                 moved[name] is None or moved[name] < limit
                 for name, limit in moved["limits"].items()
             )
-            for part in (row, *row["labels"].values())
+            for part in parts
             if (moved := part.get("decision")) is not None
         )
+    )
+
+
+def _keeps_factor(part: Mapping[str, Any]) -> bool:
+    """A factor that is nearly the one before; heads of factors have no metrics to judge by."""
+    moved = part.get("factor")
+    return (
+        moved is not None
+        and moved["factor_shift"] is not None
+        and moved["factor_shift"] < moved["limits"]["factor_shift"]
+        and all(part["metrics"][name] is None for name in METRICS)
     )
 
 
@@ -320,7 +344,9 @@ _CHECKS: Mapping[Kind, Callable[[Mapping[str, Any]], Iterator[Problem]]] = {
     "model-index": _model_index,
     "model-run": _model_run,
     "move": _move,
+    "overrides": overrides_problems,
     "pins": _full_names,
     "registry": _registry,
     "run": _run,
+    "suggestions": suggestions_problems,
 }

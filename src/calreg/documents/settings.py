@@ -15,6 +15,7 @@ from calreg.documents.strict import Json
 from calreg.names import HeadName
 
 __all__ = [
+    "DEFAULT_FACTOR_SHIFT",
     "DEFAULT_MIN_SAMPLES",
     "DEFAULT_SHIFT_LIMITS",
     "DEFAULT_THRESHOLDS",
@@ -37,15 +38,20 @@ DEFAULT_THRESHOLDS: Mapping[str, float] = {
 DEFAULT_SHIFT_LIMITS: Mapping[str, float] = {"threshold_shift": 0.01, "probability_shift": 0.01}
 """The limits for decisions; they are in no `thresholds` unless a file sets others."""
 
+DEFAULT_FACTOR_SHIFT = 0.01
+"""The limit of `factor_shift`, for heads of factors; likewise."""
+
+_UNWRITTEN: Mapping[str, float] = {**DEFAULT_SHIFT_LIMITS, "factor_shift": DEFAULT_FACTOR_SHIFT}
+
 
 @dataclass(frozen=True, slots=True)
 class HeadSettings:
     """The rules for one head.
 
     `thresholds` maps each drift metric to the value it must stay strictly below, and
-    a shift of DEFAULT_SHIFT_LIMITS too where it is not as there; `grid` is the histogram's
-    (lo, hi), None where the scores decide; `promote_on` says which verdict moves the
-    reference: any instability, or only drift beyond sampling noise.
+    a shift of a decision or a factor too where its limit is not the default; `grid` is the
+    histogram's (lo, hi), None where the scores decide; `promote_on` says which verdict moves
+    the reference: any instability, or only drift beyond sampling noise.
     """
 
     thresholds: Mapping[str, float]
@@ -82,7 +88,7 @@ def _laid_over(limits: Mapping[str, float], data: Mapping[str, Any]) -> dict[str
     found = {**limits, **{key: float(value) for key, value in data.items()}}
     # A default is not written: a run is the same whether a file repeats it or not, and
     # runs from before there were such limits are, too.
-    return {key: limit for key, limit in found.items() if DEFAULT_SHIFT_LIMITS.get(key) != limit}
+    return {key: limit for key, limit in found.items() if _UNWRITTEN.get(key) != limit}
 
 
 @dataclass(frozen=True, slots=True)

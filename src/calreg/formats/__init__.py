@@ -3,9 +3,10 @@
 Three formats of one audio tagger: `nomarr-sidecar` (a file per head, beside the model's
 files), `nomarr-bundle` (labels and metadata, no head names) and `nomarr-state` (every head
 in one file, with fine histograms). Two of thresholds: `fasttext-thresholds` (a number per
-label) and `hallucination-thresholds` (one number). They are told apart by what is in them.
-Nothing here opens a file. What a format does not say stays None; what calreg cannot keep
-is said in the notes, what somebody must look at in the cautions.
+label) and `hallucination-thresholds` (one number). One of factors: `price-factors` (one per
+group). They are told apart by what is in them. Nothing here opens a file. What a format
+does not say stays None; what calreg cannot keep is said in the notes, what somebody must
+look at in the cautions.
 
 A new format is one module with `is_mine`, `read` and `write`, and one line in `_MODULES`.
 """
@@ -18,7 +19,7 @@ from typing import get_args
 
 from calreg.documents import Calibration, Direction, load_json
 from calreg.errors import InputError, UsageError
-from calreg.formats import bundle, fasttext, hallucination, sidecar, state
+from calreg.formats import bundle, factors, fasttext, hallucination, sidecar, state
 from calreg.formats.values import Asked, Caution, FormatName, Imported, ImportedHead, Options
 from calreg.names import HeadName, nearest
 
@@ -44,6 +45,7 @@ _MODULES: dict[FormatName, ModuleType] = {
     "nomarr-sidecar": sidecar,
     "nomarr-bundle": bundle,  # after it: a sidecar has `labels` too
     "hallucination-thresholds": hallucination,
+    "price-factors": factors,
     "fasttext-thresholds": fasttext,  # last: its flat form is any object of numbers
 }
 
@@ -83,7 +85,8 @@ def read(
         f"is in none of the formats {', '.join(FORMATS)}",
         where=where,
         hint="Expected 'labels' (sidecar, bundle), 'calibrations' (state), 'thresholds' or "
-        "labels with a number each (fastText), or 'best_tau' (hallucination) at the top level.",
+        "labels with a number each (fastText), 'best_tau' (hallucination) or "
+        "'CONDITION_PRICE_FACTOR' at the top level.",
         code="format",
     )
 
@@ -126,6 +129,6 @@ def _check_methods(calibration: Calibration, fmt: FormatName) -> None:
                 f"{calibration.name} label {label!r} is calibrated by {found.method}; "
                 f"{fmt} can only say minmax",
                 hint="Name the heads to export; thresholds go out as fasttext-thresholds or "
-                "hallucination-thresholds.",
+                "hallucination-thresholds, factors as price-factors.",
                 code="format",
             )

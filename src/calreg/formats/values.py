@@ -34,6 +34,7 @@ FormatName = Literal[
     "nomarr-state",
     "fasttext-thresholds",
     "hallucination-thresholds",
+    "price-factors",
 ]
 
 _FILE = re.compile(

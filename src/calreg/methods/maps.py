@@ -50,6 +50,7 @@ def apply_method(
     - `beta`: σ(a ln p - b ln(1 - p) + c).
     - `isotonic`: linear between the knots (x, y), constant outside.
     - `histogram`: the value of the score's bin; a score on an edge belongs to the higher bin.
+    - `factor`: s · factor, in the precision of the output.
 
     Where the scale is "logit", s is the logit and p is σ(s); where it is "probability", p is
     s brought into [1e-7, 1 - 1e-7], and the logit ln(p / (1 - p)).
@@ -85,6 +86,8 @@ def apply_method(
     result = np.empty(given.shape, given.dtype) if out is None else checked_out(out, given)
     if method == "minmax":
         in_blocks(given, result, _minmax(parameters, result.dtype.type), result.dtype)
+    elif method == "factor":
+        in_blocks(given, result, _factor(parameters, result.dtype.type), result.dtype)
     else:
         in_blocks(given, result, _probability(method, parameters), np.float64)
     return result if out is not None or result.ndim else result[()]
@@ -124,6 +127,22 @@ def _minmax_block(low: Any, width: Any, scores: Floats, out: Floats) -> None:
     np.subtract(scores, low, out=out)
     np.divide(out, width, out=out)
     np.clip(out, 0, 1, out=out)
+
+
+def _factor(parameters: Mapping[str, Parameter], kind: Callable[[float], Any]) -> Transform:
+    factor = kind(positive(parameters, "factor"))
+    if not 0 < factor < float("inf"):
+        raise InputError(
+            f"parameter 'factor': {parameters['factor']} is no factor in {factor.dtype}",
+            code="degenerate",
+        )
+    return partial(_factor_block, factor)
+
+
+def _factor_block(factor: Any, scores: Floats, out: Floats) -> None:
+    import numpy as np
+
+    np.multiply(scores, factor, out=out)
 
 
 def _temperature(parameters: Mapping[str, Parameter]) -> Transform:

@@ -109,6 +109,8 @@ def _why_moved(row: HeadRow) -> str:
         return "first reference"
     moved = row.decision
     shifts = {} if moved is None else {name: getattr(moved, name) for name in moved.limits}
+    if row.factor is not None:
+        shifts["factor_shift"] = row.factor.factor_shift
     numbers = {name: {**row.metrics, **shifts}.get(name) for name in row.failed_metrics}
     failed = [name if value is None else f"{name} {value:.4f}" for name, value in numbers.items()]
     changes = [name for name in moved.changes if name != "method"] if moved is not None else []

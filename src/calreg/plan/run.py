@@ -16,6 +16,7 @@ from calreg.documents import (
     METRICS,
     Calibration,
     DecisionRow,
+    FactorRow,
     HeadRow,
     HeadSettings,
     Json,
@@ -31,7 +32,7 @@ from calreg.documents import (
     digest_of,
 )
 from calreg.documents.run import ReferenceUpdate
-from calreg.drift import HeadDrift, Pair, drifts
+from calreg.drift import FACTOR_SHIFT, FactorShift, HeadDrift, Pair, drifts, factor_limit
 from calreg.errors import InputError
 from calreg.names import HeadName, model_run_path, run_path
 from calreg.plan.message import one_line, run_message
@@ -237,6 +238,7 @@ def _row(item: _Version, drift: HeadDrift, *, pin: Pin | None) -> HeadRow:
         thresholds={name: limits[name] for name in METRICS},
         labels=_label_rows(new, drift, limits),
         decision=_decision_row(drift.decision, limits),
+        factor=_factor_row(drift.factor, limits),
     )
 
 
@@ -251,6 +253,7 @@ def _label_rows(
             noise=drift.labels[label].noise,
             failed_metrics=drift.labels[label].failed_metrics,
             decision=_decision_row(drift.labels[label].decision, limits),
+            factor=_factor_row(drift.labels[label].factor, limits),
         )
         for label, numbers in new.labels.items()
     }
@@ -267,6 +270,14 @@ def _decision_row(shift: DecisionShift | None, limits: Mapping[str, float]) -> D
         recall_change=shift.recall_change,
         changes=shift.changes,
         limits=shift_limits(limits),
+    )
+
+
+def _factor_row(shift: FactorShift | None, limits: Mapping[str, float]) -> FactorRow | None:
+    if shift is None:
+        return None
+    return FactorRow(
+        shift.before, shift.after, shift.factor_shift, {FACTOR_SHIFT: factor_limit(limits)}
     )
 
 

@@ -47,6 +47,7 @@ def history_row(part: ModelRun, name: HeadName, row: HeadRow) -> dict[str, Any]:
         "items_needed": row.items_needed,
         "thresholds": document["thresholds"],
         "decision": document.get("decision"),
+        "factor": document.get("factor"),
         "reference_after": row.reference_after,
         "reference_update": row.reference_update,
         "reason": row.reason,

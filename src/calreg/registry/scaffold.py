@@ -36,6 +36,8 @@ thresholds:
   # How far a label's threshold may move, and its probabilities (these are the defaults):
   # threshold_shift: 0.01
   # probability_shift: 0.01
+  # How far a factor may move, relative to the one before:
+  # factor_shift: 0.01
 
 # A label with fewer scores is left out of a run.
 min_samples: 100

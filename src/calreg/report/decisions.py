@@ -64,6 +64,7 @@ def method_text(label: LabelCalibration) -> str:
         "temperature": "temperature {temperature:.5g}, {link} of {scale} scores",
         "platt": "platt, slope {slope:.4g}, intercept {intercept:.4g}",
         "beta": "beta, a {a:.4g}, b {b:.4g}, c {c:.4g}",
+        "factor": "factor {factor:.4g}",
     }
     if label.method in words:
         return words[label.method].format(**parameters)

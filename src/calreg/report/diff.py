@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 from rich.text import Text
 
 from calreg.decisions import DecisionShift, shift_limits
 from calreg.documents import METRICS, QUANTILES, Calibration, LabelCalibration
-from calreg.drift import HeadDrift, LabelDrift
+from calreg.drift import FACTOR_SHIFT, FactorShift, HeadDrift, LabelDrift, factor_limit
 from calreg.report.decisions import change_lines, is_plain
+from calreg.report.factors import factor_change_lines, is_factors
 from calreg.report.numbers import (
     UNICODE,
     Signs,
@@ -46,6 +47,10 @@ def diff_lines(
     lines = [Text.assemble((title, "bold"), _verdict(drift, signs)), Text()]
     labels = _ordered(old, new, drift)
     shown = labels[:_MAX_LABELS]
+    if is_factors(old.labels) and is_factors(new.labels):
+        sides = old.labels, new.labels
+        lines += factor_change_lines(shown, sides, drift, thresholds, width=width, signs=signs)
+        return [*lines, *_more_labels(len(labels) - len(shown), signs)]
     columns = _drift_columns(shown, drift, thresholds, signs)
     if not fits(columns, width):
         columns = _drift_columns(shown, drift, thresholds, signs, with_noise=False)
@@ -55,9 +60,11 @@ def diff_lines(
     if not fits(numbers, width):
         numbers = [column for column in numbers if column.header not in _LESS]
     lines += [Text(), *rows(numbers, width=width, signs=signs)]
-    if more := len(labels) - len(shown):
-        lines.append(Text(f"{signs.more} {more:,} more labels (all with --json)", "dim"))
-    return lines
+    return [*lines, *_more_labels(len(labels) - len(shown), signs)]
+
+
+def _more_labels(more: int, signs: Signs) -> list[Text]:
+    return [Text(f"{signs.more} {more:,} more labels (all with --json)", "dim")] if more else []
 
 
 def _change_lines(
@@ -87,7 +94,8 @@ def _verdict(drift: HeadDrift, signs: Signs) -> Text:
     if drift.items_needed is not None:
         sides = " on both sides" if drift.reference_too_small else ""
         parts.append(f"{about_text(drift.items_needed, signs=signs)} items{sides} would tell")
-    parts.append(f"noise if {drift.assumption}")
+    if drift.factor is None:  # a factor's noise is not known
+        parts.append(f"noise if {drift.assumption}")
     return Text(signs.joined(parts), style)
 
 
@@ -180,7 +188,12 @@ def diff_json(
         "to": new.version,
         **{part.name: getattr(drift, part.name) for part in fields(drift) if part.name != "labels"},
         "decision": _shift_json(drift.decision),
-        "thresholds": {**thresholds, **shift_limits(thresholds)},
+        "factor": _factor_json(drift.factor),
+        "thresholds": {
+            **thresholds,
+            **shift_limits(thresholds),
+            FACTOR_SHIFT: factor_limit(thresholds),
+        },
         "labels": {
             label: {
                 "from": _label_json(old.labels.get(label)),
@@ -196,11 +209,16 @@ def _label_drift(found: LabelDrift | None) -> dict[str, Any]:
     if found is None:
         return {}
     parts = {part.name: getattr(found, part.name) for part in fields(found)}
-    return {**parts, "decision": _shift_json(found.decision)}
+    shifts = {"decision": _shift_json(found.decision), "factor": _factor_json(found.factor)}
+    return {**parts, **shifts}
 
 
 def _shift_json(shift: DecisionShift | None) -> dict[str, Any] | None:
     return None if shift is None else shift.to_json()
+
+
+def _factor_json(shift: FactorShift | None) -> dict[str, Any] | None:
+    return None if shift is None else asdict(shift)
 
 
 def _label_json(found: LabelCalibration | None) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from calreg.documents import Calibration, HeadRow, Histogram, LabelCalibration, Pin
 from calreg.report.decisions import decision_json, decision_lines, head_columns, is_plain
+from calreg.report.factors import factor_lines, is_factors
 from calreg.report.numbers import (
     UNICODE,
     Signs,
@@ -62,7 +63,8 @@ def overview_lines(
     lines = [Text(f"{registry}  {total}"), Text()]
     columns = _head_columns(shown, signs)
     if not all(is_plain(head.calibration.labels) for head in shown):
-        columns[5:5] = head_columns([head.calibration.labels for head in shown], signs)
+        found = head_columns([head.calibration.labels for head in shown], signs)
+        columns[5:5] = [one for one in found if {*map(str, one.cells)} != {signs.nothing}]
         columns = _narrowed(columns, _LESS_OF_HEADS, width)
     lines += rows(columns, width=width, signs=signs)
     return [*lines, *_rest(len(heads) - len(shown), "head", signs)]
@@ -174,18 +176,14 @@ def head_lines(
     what = "reference" if found.version == reference else "not the reference"
     facts = [
         f"v{found.version} ({what})",
-        plural(found.samples, "item") if found.samples is not None else "",
+        _evidence_text(found),
         f"run of {date_text(head.since)} UTC" if head.since else "",
         f"called {found.display_name!r} where it came from" if found.display_name else "",
     ]
     lines = [Text(f"{head.name}  {signs.joined(facts)}", "bold"), Text()]
     shown = _screenful(list(found.labels), width)
     labels = {label: found.labels[label] for label in shown}
-    columns = _label_columns(labels, signs)
-    if not is_plain(found.labels):
-        lines += [*decision_lines(labels, width=width, signs=signs), Text()]
-        columns = [column for column in columns if column.header != "method"]
-    lines += rows(_narrowed(columns, _LESS, width), width=width, signs=signs)
+    lines += _labels_lines(labels, width=width, signs=signs)
     lines += _rest(len(found.labels) - len(shown), "label", signs)
     lines += [Text(), Text(f"versions   {_versions(versions, reference)}")]
     if head.last_row is not None:
@@ -197,6 +195,28 @@ def head_lines(
     if head.pin is not None:
         lines.append(Text.assemble("pinned     ", _pin(head.pin)))
     return [*lines, Text(f"digest     {head.digest}")]
+
+
+def _evidence_text(found: Calibration) -> str:
+    """How much stands behind a head: the items of its best label, the pairs of all groups."""
+    if found.samples is None:
+        return ""
+    if not is_factors(found.labels):
+        return plural(found.samples, "item")
+    return plural(sum(one.distribution.samples or 0 for one in found.labels.values()), "pair")
+
+
+def _labels_lines(
+    labels: Mapping[str, LabelCalibration], *, width: int | None, signs: Signs
+) -> list[Text]:
+    if is_factors(labels):
+        return factor_lines(labels, width=width, signs=signs)
+    columns = _label_columns(labels, signs)
+    lines: list[Text] = []
+    if not is_plain(labels):
+        lines = [*decision_lines(labels, width=width, signs=signs), Text()]
+        columns = [column for column in columns if column.header != "method"]
+    return [*lines, *rows(_narrowed(columns, _LESS, width), width=width, signs=signs)]
 
 
 def _verdict(row: HeadRow, signs: Signs) -> Text:

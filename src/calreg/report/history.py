@@ -8,8 +8,9 @@ from typing import Any
 
 from rich.text import Text
 
-from calreg.documents import METRICS, DecisionRow, timestamp_text
+from calreg.documents import METRICS, DecisionRow, FactorRow, timestamp_text
 from calreg.report.decisions import shift_columns
+from calreg.report.factors import factor_column, factor_trend_values
 from calreg.report.numbers import (
     UNICODE,
     Signs,
@@ -26,6 +27,7 @@ from calreg.report.table import Column, fits, rows
 __all__ = ["history_lines"]
 
 Row = Mapping[str, Any]
+_OF_SCORES = {"p5", "p95", *METRIC_HEADERS.values()}
 _MAX_TRENDS = 20
 _LESS = ({"label", "p5", "p95"}, {"when (UTC)", "items"})  # what narrow terminals go without
 
@@ -41,7 +43,10 @@ def history_lines(
         signs: What the stream can show.
     """
     columns = _columns(history, signs, METRICS)
-    if not fits(columns, width):
+    if history and all(row["factor"] is not None for row in history):
+        # Factors have no scores to describe.
+        columns = [column for column in columns if column.header not in _OF_SCORES]
+    elif not fits(columns, width):
         columns = _columns(history, signs, ("jsd",))
     for headers in _LESS:
         if not fits(columns, width):
@@ -74,6 +79,7 @@ def _columns(history: Sequence[Row], signs: Signs, metrics: Sequence[str]) -> li
             for name in metrics
         ),
         *_decision_columns(history, signs),
+        *_factor_column(history, signs),
         Column("verdict", [_verdict(row) for row in history]),
         Column("reference", [_reference(row, signs) for row in history]),
     ]
@@ -99,6 +105,12 @@ def _decision_columns(history: Sequence[Row], signs: Signs) -> list[Column]:
     return shift_columns(moved, [row["failed_metrics"] for row in history], signs=signs)
 
 
+def _factor_column(history: Sequence[Row], signs: Signs) -> list[Column]:
+    found = [row["factor"] for row in history]
+    moved = [None if data is None else FactorRow.from_json(data) for data in found]
+    return factor_column(moved, [row["failed_metrics"] for row in history], signs)
+
+
 def _verdict(row: Row) -> Text:
     if row["reference_version"] is None:
         return Text("new", "cyan")
@@ -120,14 +132,16 @@ def _trends(history: Sequence[Row], signs: Signs) -> list[Column]:
     shown = [(name, found) for name, found in by_head.items() if len(found) > 1][:_MAX_TRENDS]
     if not shown:
         return []
-    return [
+    columns = [
         Column("trend, oldest first", [name for name, _ in shown], can_shrink=True),
         Column("versions", [_span(found, signs) for _, found in shown]),
         Column("label", [str(found[-1]["label"]) for _, found in shown], can_shrink=True),
         Column("p5", [_score_trend(found, "p5", signs) for _, found in shown]),
         Column("p95", [_score_trend(found, "p95", signs) for _, found in shown]),
         Column("jsd", [_jsd_trend(found, signs) for _, found in shown]),
+        Column("factor", [_factor_trend(found, signs) for _, found in shown]),
     ]
+    return [column for column in columns if {*map(str, column.cells)} != {signs.nothing}]
 
 
 def _span(found: Sequence[Row], signs: Signs) -> str:
@@ -146,6 +160,11 @@ def _jsd_trend(found: Sequence[Row], signs: Signs) -> str:
     values = [row["jsd"] for row in found]
     least = 2 * found[-1]["thresholds"]["jsd"]
     return _drawn(values, sparkline(values, low=0.0, least=least, signs=signs), signs)
+
+
+def _factor_trend(found: Sequence[Row], signs: Signs) -> str:
+    values = factor_trend_values([row["labels"] for row in found], str(found[-1]["label"]))
+    return _drawn(values, sparkline(values, least=0.1, signs=signs), signs)
 
 
 def _drawn(values: Sequence[float | None], line: str, signs: Signs) -> str:

@@ -10,7 +10,7 @@ from calreg.report.runs import heads_of
 
 __all__ = ["run_json"]
 
-_LABEL = ("p5", "p95", "samples", "metrics", "noise", "failed_metrics", "decision")
+_LABEL = ("p5", "p95", "samples", "metrics", "noise", "failed_metrics", "decision", "factor")
 
 
 def run_json(

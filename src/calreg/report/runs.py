@@ -12,7 +12,9 @@ from rich.text import Text
 
 from calreg.decisions import DECISION_FAILURES, PROBABILITY_SHIFT, THRESHOLD_SHIFT
 from calreg.documents import METRICS, HeadRow, ModelRun, RunInputs
+from calreg.drift import FACTOR_SHIFT
 from calreg.report.decisions import probability_text, shift_columns, shift_words
+from calreg.report.factors import factor_column, factor_text
 from calreg.report.numbers import (
     UNICODE,
     Signs,
@@ -52,6 +54,7 @@ _FAILURE_HEADERS = {
     **METRIC_HEADERS,
     THRESHOLD_SHIFT: "threshold",
     PROBABILITY_SHIFT: "probability",
+    FACTOR_SHIFT: "factor",
 }
 _VERDICT_STYLE = {"unstable": "red", "noise?": "yellow", "undecided": "yellow", "stable": "green"}
 _MAX_NEW = 40
@@ -80,6 +83,9 @@ def worst_first(heads: Heads) -> list[tuple[str, HeadRow]]:
 
 def _largest(row: HeadRow) -> float:
     """The largest metric relative to its threshold; one that is not known comes first."""
+    if (found := row.factor) is not None:
+        shift = found.factor_shift
+        return float("inf") if shift is None else shift / found.limits[FACTOR_SHIFT]
     sizes = []
     for name in METRICS:
         value = row.metrics[name]
@@ -94,8 +100,8 @@ def reading_line(
     inputs: RunInputs, rejects: Sequence[str], words: Mapping[str, str], signs: Signs = UNICODE
 ) -> Text:
     """What was read: files, scores, and what was rejected, with the first place."""
-    is_scores = inputs.kind in {"long", "wide", "labelled"}  # imports hold none
-    what = "score" if is_scores else "label"
+    kinds = {"long": "score", "wide": "score", "labelled": "score", "feedback": "pair"}
+    what = kinds.get(inputs.kind, "label")  # imports hold no scores
     parts = [plural(len(inputs.files), "file"), plural(inputs.accepted, what)]
     if total := sum(inputs.rejected.values()):
         counts = ", ".join(
@@ -138,9 +144,12 @@ def _compared_table(
 
 
 def _wide_columns(shown: Sequence[tuple[str, HeadRow]], signs: Signs) -> list[Column]:
+    # Heads of factors have no metrics.
+    has_metrics = any(row.factor is None for _, row in shown)
     metrics = [
         Column(METRIC_HEADERS[name], [metric_cell(row, name, signs) for _, row in shown])
         for name in METRICS
+        if has_metrics
     ]
     return [
         Column("head", [name for name, _ in shown], can_shrink=True),
@@ -158,7 +167,9 @@ def _wide_columns(shown: Sequence[tuple[str, HeadRow]], signs: Signs) -> list[Co
 
 def _decision_columns(shown: Sequence[tuple[str, HeadRow]], signs: Signs) -> list[Column]:
     moved = [row.decision for _, row in shown]
-    return shift_columns(moved, [row.failed_metrics for _, row in shown], signs=signs)
+    failed = [row.failed_metrics for _, row in shown]
+    factors = [row.factor for _, row in shown]
+    return [*shift_columns(moved, failed, signs=signs), *factor_column(factors, failed, signs)]
 
 
 def _narrow_columns(shown: Sequence[tuple[str, HeadRow]], signs: Signs) -> list[Column]:
@@ -182,10 +193,7 @@ def _new_table(
             "items", [count_text(row.file_count, signs=signs) for _, row, _ in pairs], is_right=True
         ),
         Column("label", [label for _, _, label in pairs], can_shrink=True),
-        Column("p5", [number_text(row.labels[label].p5) for _, row, label in pairs], is_right=True),
-        Column(
-            "p95", [number_text(row.labels[label].p95) for _, row, label in pairs], is_right=True
-        ),
+        *_first_numbers([(row, label) for _, row, label in pairs], signs),
         Column(
             "reference", [version_text(row.reference_after, signs=signs) for _, row, _ in pairs]
         ),
@@ -194,6 +202,19 @@ def _new_table(
     if len(new) > _MAX_NEW:
         lines.append(Text(f"{signs.more} {len(new) - _MAX_NEW:,} more new", "dim"))
     return lines
+
+
+def _first_numbers(pairs: Sequence[tuple[HeadRow, str]], signs: Signs) -> list[Column]:
+    """What a new head's first label holds: its p5 and p95, or a factor."""
+    found = [row.labels[label] for row, label in pairs]
+    factors = factor_column([one.factor for one in found], [()] * len(found), signs)
+    if all(one.factor is not None for one in found):
+        return factors
+    bounds = [
+        Column("p5", [number_text(one.p5) for one in found], is_right=True),
+        Column("p95", [number_text(one.p95) for one in found], is_right=True),
+    ]
+    return [*bounds, *factors]
 
 
 def metric_cell(row: HeadRow, name: str, signs: Signs = UNICODE) -> Text:
@@ -207,7 +228,8 @@ def failed_text(row: HeadRow, signs: Signs = UNICODE) -> str:
     """The failed metrics in words, a decision first: `threshold 0.051, jsd 0.142 ✗`."""
     if not row.failed_metrics:
         return ""
-    ordered = sorted(row.failed_metrics, key=lambda name: name not in DECISION_FAILURES)
+    important = {*DECISION_FAILURES, FACTOR_SHIFT}
+    ordered = sorted(row.failed_metrics, key=lambda name: name not in important)
     first = [
         " ".join([_FAILURE_HEADERS.get(name, name), *_failed_number(row, name, signs)])
         for name in ordered[:2]
@@ -222,6 +244,8 @@ def _failed_number(row: HeadRow, name: str, signs: Signs) -> list[str]:
         return [shift_words(row.decision, signs=signs)]
     if name == PROBABILITY_SHIFT and row.decision is not None:
         return [probability_text(row.decision, signs=signs)]
+    if name == FACTOR_SHIFT and row.factor is not None:
+        return [factor_text(row.factor, signs=signs)]
     if name not in row.metrics:
         return []
     return [limited_text(row.metrics[name], row.thresholds[name], signs=signs)]

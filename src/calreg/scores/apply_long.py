@@ -18,6 +18,7 @@ from calreg.scores.outputs import (
     as_doubles,
     by_place,
     cut_of,
+    factor_of,
     is_shared,
     minmax_line,
     rescaled,
@@ -120,6 +121,7 @@ def _columns(
     outputs = Outputs(connection)
     made: list[Output] = []
     lines: list[tuple[float, float] | None] = []
+    factors: list[float | None] = []
     for text, calibration in found.items():
         with placed(*wanted[text]):
             if calibration is not None and is_shared(calibration):
@@ -129,14 +131,15 @@ def _columns(
                     hint="Write a wide table: a row per item, a column score_<label> per label.",
                     code="form",
                 )
-            is_line = calibration is not None and calibration.method == "minmax"
-            lines.append(minmax_line(calibration) if calibration and is_line else None)
+            method = None if calibration is None else calibration.method
+            lines.append(minmax_line(calibration) if calibration and method == "minmax" else None)
+            factors.append(factor_of(calibration) if calibration and method == "factor" else None)
             one = outputs.raw(_SCORE) if calibration is None else outputs.of(calibration, _SCORE)
             made.append(one)
     probabilities = [one.probability for one in made]
     cuts = [None if one is None else cut_of(one) for one in found.values()]
     columns = {
-        "calibrated": _calibrated_sql(made, lines) if made else "CAST(NULL AS DOUBLE)",
+        "calibrated": _calibrated_sql(made, lines, factors) if made else "CAST(NULL AS DOUBLE)",
         "p": _PROBABILITY if any(probabilities) else None,
         "fires": _fires_sql(cuts) if any(cuts) else None,
     }
@@ -145,15 +148,20 @@ def _columns(
 
 
 def _calibrated_sql(
-    made: Sequence[Output], lines: Sequence[tuple[float, float] | None]
+    made: Sequence[Output],
+    lines: Sequence[tuple[float, float] | None],
+    factors: Sequence[float | None],
 ) -> str | None:
-    """Rescaled and raw scores; looked up in lists, which is faster than a case per label."""
+    """Rescaled, multiplied, raw scores; looked up in lists: faster than a case per label."""
     is_there = [one.calibrated is not None for one in made]
     if not any(is_there):
         return None
     p5 = f"{as_doubles([line and line[0] for line in lines])}[{_PLACE}]"
     span = f"{as_doubles([line and line[1] for line in lines])}[{_PLACE}]"
-    chosen = f"CASE WHEN {span} IS NULL THEN {_SCORE} ELSE {rescaled(_SCORE, p5, span)} END"
+    plain = _SCORE
+    if any(factors):
+        plain = f"{_SCORE} * coalesce({as_doubles(factors)}[{_PLACE}], CAST(1 AS DOUBLE))"
+    chosen = f"CASE WHEN {span} IS NULL THEN {plain} ELSE {rescaled(_SCORE, p5, span)} END"
     condition = f"isfinite({_SCORE}) AND {_PLACE} IS NOT NULL"
     if not all(is_there):
         condition += f" AND {_flags(is_there)}"

@@ -107,7 +107,7 @@ def wide_query(
 def _new(cell: Cell, calibration: LabelCalibration | None) -> list[str]:
     """The names of the columns that a cell will get."""
     method = None if calibration is None else calibration.method
-    is_rescaled = method in {None, "minmax"}
+    is_rescaled = method in {None, "minmax", "factor"}
     kinds = {
         "calibrated": is_rescaled,
         "p": not is_rescaled and method != "threshold",

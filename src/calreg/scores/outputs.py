@@ -25,6 +25,7 @@ __all__ = [
     "as_doubles",
     "by_place",
     "cut_of",
+    "factor_of",
     "guarded",
     "is_shared",
     "minmax_line",
@@ -120,6 +121,9 @@ class Outputs:
             p5, span = minmax_line(calibration)
             made = rescaled(score, as_double(p5), as_double(span))
             return replace(found, calibrated=guarded(readable, made))
+        if calibration.method == "factor":
+            made = f"{score} * {as_double(factor_of(calibration))}"
+            return replace(found, calibrated=guarded(readable, made))
         if calibration.method != "threshold":
             made = self._probability(calibration.method, calibration.parameters, score)
             return replace(found, probability=guarded(readable, made))
@@ -196,6 +200,18 @@ def minmax_line(calibration: LabelCalibration) -> tuple[float, float]:
     if not (math.isfinite(p5) and 0 < span < math.inf):
         raise InputError(f"expected p5 < p95, got {p5!r} and {p95!r}", code="degenerate")
     return p5, span
+
+
+def factor_of(calibration: LabelCalibration) -> float:
+    """What the scores of a factor's label, predictions, are multiplied by.
+
+    Raises:
+        InputError: It is no number above 0.
+    """
+    factor = _number(calibration.parameters, "factor")
+    if not 0.0 < factor < math.inf:
+        raise InputError(f"expected a factor above 0, got {factor!r}", code="degenerate")
+    return factor
 
 
 def shared_logit(calibration: LabelCalibration, score: str) -> str:

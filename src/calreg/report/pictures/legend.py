@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from calreg.report.pictures.measured import SetName
 from calreg.report.pictures.style import INK, SETS, TRUTHS, View
 
-__all__ = ["legend"]
+__all__ = ["Entry", "legend", "strip"]
 
 _WIDTH = 900
 _SWATCH = 26
@@ -26,6 +26,15 @@ def legend(sets: Sequence[SetName], *, has_limit: bool, has_cut: bool) -> View:
         entries.append(("threshold", [stroke]))
     dotted = {"type": "rule", "color": INK, "strokeDash": [2, 2]}
     entries.append(("limit, or the ideal" if has_limit else "the ideal", [dotted]))
+    return strip(entries)
+
+
+Entry = tuple[str, list[View]]
+"""Words, and the marks that they explain."""
+
+
+def strip(entries: Sequence[Entry]) -> View:
+    """Swatches and their words, side by side."""
     layers: list[View] = []
     place = 0
     for text, marks in entries:
@@ -35,17 +44,14 @@ def legend(sets: Sequence[SetName], *, has_limit: bool, has_cut: bool) -> View:
     return {"width": _WIDTH, "height": 14, "view": {"stroke": None}, "layer": layers}
 
 
-_Entry = tuple[str, list[View]]
-
-
-def _of_set(name: SetName) -> _Entry:
+def _of_set(name: SetName) -> Entry:
     colour, shape, dash, _ = SETS[name]
     line = {"type": "rule", "color": colour, "strokeDash": dash, "strokeWidth": 1.5}
     point = {"type": "point", "filled": True, "color": colour, "shape": shape, "size": 90}
     return f"{name}, its mark where chosen", [line, point]
 
 
-def _of_truths() -> list[_Entry]:
+def _of_truths() -> list[Entry]:
     sides = {"positives": "up", "negatives": "down"}
     return [
         (f"{name} ({side})", [{"type": "bar", "color": TRUTHS[name], "height": 9}])

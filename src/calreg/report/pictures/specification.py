@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import Any
 
 from calreg.labelled import LabelledScores
 from calreg.report.pictures.legend import legend
 from calreg.report.pictures.measured import SetName, measured
 from calreg.report.pictures.panels import Notes, label_panels
+from calreg.report.pictures.phrases import lines
 from calreg.report.pictures.style import APART, CONFIG
+from calreg.report.pictures.views import SCHEMA
 from calreg.report.pictures.words import (
     answer,
     counts_text,
@@ -25,9 +26,6 @@ __all__ = ["MAX_LABELS", "tune_spec"]
 
 MAX_LABELS = 12
 """Labels drawn at most; the others are named."""
-
-_SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
-_LINE = 140
 
 
 def tune_spec(
@@ -54,7 +52,7 @@ def tune_spec(
             pictures[label],
             objectives[label] if tuned.labels[label].label.decision is not None else None,
             _notes(tuned.labels[label]),
-            title=_lines(label_sentence(tuned, label)),
+            title=lines(label_sentence(tuned, label)),
             subtitle=counts_text(tuned.labels[label]),
         )
         for label in drawn
@@ -64,13 +62,13 @@ def tune_spec(
         has_limit=any(one is not None and one.limit is not None for one in objectives.values()),
         has_cut=any(picture.histogram.cut is not None for picture in pictures.values()),
     )
-    said = [*_lines(f"Shown: {_shown_text(sets)}"), *_lines(undrawn_text(undrawn))]
+    said = [*lines(f"Shown: {_shown_text(sets)}"), *lines(undrawn_text(undrawn))]
     return {
-        "$schema": _SCHEMA,
+        "$schema": SCHEMA,
         "description": f"{head}: {answer(tuned)}",
         "title": {
             # Of a single label its own row says the same.
-            "text": head if len(drawn) == 1 else _lines(f"{head}: {answer(tuned)}", 125),
+            "text": head if len(drawn) == 1 else lines(f"{head}: {answer(tuned)}", 125),
             "subtitle": said,
             "fontSize": 15,
             "anchor": "start",
@@ -95,7 +93,3 @@ def _shown_text(sets: list[SetName]) -> str:
     if "holdout" in sets:
         return "reliability and histograms of the holdout; curves of both sets"
     return "the items that the numbers were chosen on; fresh items do worse"
-
-
-def _lines(text: str, width: int = _LINE) -> list[str]:
-    return textwrap.wrap(text, width)

@@ -1,7 +1,4 @@
-"""What a picture of tuned labels says in words: one answer first, then a sentence per label.
-
-Labels are anybody's text: what is shown of them is printable and of bounded length.
-"""
+"""What a picture of tuned labels says in words: one answer first, then a sentence per label."""
 
 from __future__ import annotations
 
@@ -11,6 +8,7 @@ from calreg.documents import Confusion
 from calreg.evaluate import LabelEvidence
 from calreg.report.decisions import fires_text
 from calreg.report.numbers import number_text, plural
+from calreg.report.pictures.phrases import enumerated, percent, short
 from calreg.tuning import Tuned, TunedLabel
 
 __all__ = [
@@ -19,46 +17,11 @@ __all__ = [
     "cut_text",
     "figure_text",
     "label_sentence",
-    "percent",
-    "printable",
-    "short",
     "undrawn_text",
     "worst_first",
 ]
 
-_MAX_LABEL = 40
-_MAX_NAMED = 6
 _MISSED = "target_missed_on_holdout"
-
-
-def printable(text: str) -> str:
-    r"""A text without what cannot be seen or would turn others around: controls, half characters.
-
-    >>> printable("a\nb\u202ec")
-    'a�b�c'
-    """
-    return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
-
-
-def short(label: str) -> str:
-    """A label as a picture has room for it."""
-    shown = printable(label)
-    return shown if len(shown) <= _MAX_LABEL else f"{shown[: _MAX_LABEL - 1]}…"
-
-
-def percent(share: float) -> str:
-    """A share in per cent, as exact as it is read; never rounded onto 0 or 100.
-
-    >>> percent(0.61224), percent(0.0294), percent(0.00042), percent(0.9999), percent(1.0)
-    ('61 %', '2.9 %', '0.04 %', '99.99 %', '100 %')
-    """
-    value = 100.0 * share
-    if value in {0.0, 100.0}:
-        return f"{value:.0f} %"
-    distance = min(value, 100.0 - value)
-    digits = 0 if 10.0 <= value <= 99.0 else 1 if distance >= 0.1 else 2
-    text = f"{value:.{digits}f}"
-    return f"{value:.0e} %" if text == "0.00" else "> 99.99 %" if text == "100.00" else f"{text} %"
 
 
 # --- the head -------------------------------------------------------------------------------
@@ -76,7 +39,7 @@ def answer(tuned: Tuned) -> str:
     parts = [*_limits_text(tuned, firing), *_f1_text(tuned)]
     if never:
         verb = "fires" if len(never) == 1 else "fire"
-        parts.append(f"{_names(never)} never {verb}")
+        parts.append(f"{enumerated(never)} never {verb}")
     return "; ".join(parts)
 
 
@@ -109,10 +72,10 @@ def _limits_text(tuned: Tuned, firing: Sequence[str]) -> list[str]:
     kept = [label for label in limited if label not in missed]
     if not missed:
         verb = "keeps its" if len(kept) == 1 else "keep their"
-        return [f"{_names(kept)} {verb} limit on the holdout"]
+        return [f"{enumerated(kept)} {verb} limit on the holdout"]
     verb = "misses its" if len(missed) == 1 else "miss their"
     others = f", {len(kept):,} of {len(limited):,} keep it" if kept else ""
-    return [f"{_names(missed)} {verb} limit on the holdout{others}"]
+    return [f"{enumerated(missed)} {verb} limit on the holdout{others}"]
 
 
 def _has_limit(tuned: Tuned, label: str) -> bool:
@@ -132,13 +95,6 @@ def _f1_text(tuned: Tuned) -> list[str]:
     if "calibration" in overall:
         return [f"macro-F1 {overall['calibration']['macro_f1']:.3f} where it was chosen"]
     return []
-
-
-def _names(labels: Sequence[str]) -> str:
-    named = [short(label) for label in labels[:_MAX_NAMED]]
-    if more := len(labels) - len(named):
-        named.append(f"{more:,} more")
-    return " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
 
 
 # --- one label ------------------------------------------------------------------------------
@@ -274,4 +230,4 @@ def undrawn_text(labels: Sequence[str]) -> str:
     """Which labels have no picture."""
     if not labels:
         return ""
-    return f"Not drawn, since others need a look first: {_names(labels)}."
+    return f"Not drawn, since others need a look first: {enumerated(labels)}."
