@@ -507,7 +507,7 @@ def test_columns_can_be_named(read):
     assert (found.keys.tolist(), found.predicted.tolist()) == (["a"], [4.0])
     message, hint = refused(read, *sides, columns=({}, {"key": "number"}))
     assert message == "o.csv: no column 'number'; it has nr, sold_price"
-    assert hint.startswith("Say which one it is: key=NAME.")
+    assert hint.startswith("Say which one it is: --column key=NAME.")
     with pytest.raises(UsageError, match="'price' is not a role of a column of outcomes"):
         read(*sides, columns=({}, {"price": "sold_price"}))
 

@@ -106,9 +106,18 @@ class FeedbackFile:
         return InputError(
             f"no column {wanted}; it has {listed}{more}",
             where=self.name,
-            hint=f"Say which one it is: {say}NAME. {nearest(say.strip('-= '), names)}",
+            hint=f"Say which one it is: {_option(say)}NAME. {nearest(say.strip('-= '), names)}",
             code="columns",
         )
+
+
+def _option(say: str) -> str:
+    """How a role is named on the command line; `--time-column ` is an option of its own.
+
+    >>> _option("key="), _option("--time-column ")
+    ('--column key=', '--time-column ')
+    """
+    return say if say.startswith("--") else f"--column {say}"
 
 
 def open_file(connection: Connection, path: str, folder: Path) -> FeedbackFile:
