@@ -19,19 +19,26 @@ from calreg.errors import InputError
 
 __all__ = [
     "INDEX_PATH",
+    "INDEX_SIGNATURE_PATH",
     "MAX_LABEL_LENGTH",
     "MAX_SEGMENT_LENGTH",
     "PINS_PATH",
     "REGISTRY_FILE",
+    "SIGNATURE_ENDING",
+    "WITHDRAWN_PATH",
     "HeadName",
     "Place",
     "case_collision",
     "check_label",
     "check_segment",
     "classify",
+    "keys_path",
+    "keys_signature_path",
+    "model_index_path",
     "model_run_path",
     "move_path",
     "nearest",
+    "packed_path",
     "parse_head_at",
     "parse_version",
     "run_path",
@@ -46,7 +53,10 @@ MAX_VERSION = 10**9
 
 REGISTRY_FILE = "registry.yaml"
 PINS_PATH = "pins.json"
+WITHDRAWN_PATH = "withdrawn.json"
+SIGNATURE_ENDING = ".sig"
 INDEX_PATH = "index.json"
+INDEX_SIGNATURE_PATH = INDEX_PATH + SIGNATURE_ENDING
 
 _SEGMENT = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _VERSION = re.compile(r"v([1-9][0-9]{0,9})")
@@ -55,7 +65,7 @@ _DEVICES = frozenset(
     {"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)}
 )
 # Folders and file endings that mean something in a registry's tree.
-_RESERVED = frozenset({"runs", "moves"})
+_RESERVED = frozenset({"runs", "moves", "keys"})
 _RESERVED_ENDINGS = (".json", ".lock", ".sig", ".")
 
 
@@ -229,18 +239,42 @@ def move_path(number: int) -> str:
     return f"moves/{number}.json"
 
 
+def keys_path(number: int) -> str:
+    """Where the keys that sign a registry's index are listed, from a number on."""
+    return f"keys/{number}.json"
+
+
+def keys_signature_path(number: int) -> str:
+    """Where the signatures of a list of keys are."""
+    return keys_path(number) + SIGNATURE_ENDING
+
+
+def model_index_path(model: str) -> str:
+    """Where the references of one model are listed, on the branch that production reads."""
+    return f"{model}/{INDEX_PATH}"
+
+
+def packed_path(model: str) -> str:
+    """Where a static site keeps all references of one model in one file."""
+    return f"{model}/references.json"
+
+
+Kind = Literal[
+    "registry", "pins", "run", "model-run", "version", "reference", "move",
+    "withdrawn", "keys", "keys-signature",
+]  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """What a path of a registry's tree is for."""
 
-    kind: Literal["registry", "pins", "run", "model-run", "version", "reference", "move"]
+    kind: Kind
     head: HeadName | None = None
     model: str | None = None
     number: int | None = None
 
 
-_RUN_FILE = re.compile(r"runs/([1-9][0-9]{0,9})\.json")
-_MOVE_FILE = re.compile(r"moves/([1-9][0-9]{0,9})\.json")
 _MODEL_RUN_FILE = re.compile(r"(.+)/v([1-9][0-9]{0,9})/run\.json")
 _VERSION_FILE = re.compile(r"(.+)/v([1-9][0-9]{0,9})/([^/]+)-calibration-v\2\.json")
 _REFERENCE_FILE = re.compile(r"(.+)/([^/]+)-calibration\.json")
@@ -248,26 +282,40 @@ _REFERENCE_FILE = re.compile(r"(.+)/([^/]+)-calibration\.json")
 
 def classify(path: str) -> Place | None:
     """What a file of a registry is by its path; None for a file that is none of ours."""
-    if path == REGISTRY_FILE:
-        return Place("registry")
-    if path == PINS_PATH:
-        return Place("pins")
-    if found := _RUN_FILE.fullmatch(path):
-        return Place("run", number=int(found[1]))
-    if found := _MOVE_FILE.fullmatch(path):
-        return Place("move", number=int(found[1]))
+    if kind := _BY_NAME.get(path):
+        return Place(kind)
+    for pattern, kind in _NUMBERED.items():
+        if found := pattern.fullmatch(path):
+            return Place(kind, number=int(found[1]))
     try:
-        if found := _MODEL_RUN_FILE.fullmatch(path):
-            HeadName(found[1], "run")
-            return Place("model-run", model=found[1], number=int(found[2]))
-        if found := _VERSION_FILE.fullmatch(path):
-            head = HeadName(found[1], found[3])
-            return Place("version", head=head, model=head.model, number=int(found[2]))
-        if found := _REFERENCE_FILE.fullmatch(path):
-            head = HeadName(found[1], found[2])
-            return Place("reference", head=head, model=head.model)
+        return _of_model(path)
     except InputError:
         return None
+
+
+_BY_NAME: dict[str, Kind] = {
+    REGISTRY_FILE: "registry",
+    PINS_PATH: "pins",
+    WITHDRAWN_PATH: "withdrawn",
+}
+_NUMBERED: dict[re.Pattern[str], Kind] = {
+    re.compile(r"runs/([1-9][0-9]{0,9})\.json"): "run",
+    re.compile(r"moves/([1-9][0-9]{0,9})\.json"): "move",
+    re.compile(r"keys/([1-9][0-9]{0,9})\.json"): "keys",
+    re.compile(r"keys/([1-9][0-9]{0,9})\.json\.sig"): "keys-signature",
+}
+
+
+def _of_model(path: str) -> Place | None:
+    if found := _MODEL_RUN_FILE.fullmatch(path):
+        HeadName(found[1], "run")
+        return Place("model-run", model=found[1], number=int(found[2]))
+    if found := _VERSION_FILE.fullmatch(path):
+        head = HeadName(found[1], found[3])
+        return Place("version", head=head, model=head.model, number=int(found[2]))
+    if found := _REFERENCE_FILE.fullmatch(path):
+        head = HeadName(found[1], found[2])
+        return Place("reference", head=head, model=head.model)
     return None
 
 

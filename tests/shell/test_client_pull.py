@@ -116,7 +116,7 @@ def test_other_commits_move_the_lock_only(registry, dest):
     pulled = client_of(registry).pull(dest)
 
     assert (pulled.updated, pulled.commit) == ((), commit)
-    assert Installed.open(dest).lock.commit == commit
+    assert Installed.open(dest).lock.first.commit == commit
     assert plain(dest, HAPPY) == before
 
 
@@ -401,7 +401,7 @@ def test_a_registry_that_moved_is_followed(registry, installed, tmp_path):
     moved = Client(str(tmp_path / "moved"))
 
     assert moved.pull(installed).unchanged == ALL
-    assert Installed.open(installed).lock.source == str(tmp_path / "moved")
+    assert Installed.open(installed).lock.first.source == str(tmp_path / "moved")
 
 
 def test_a_client_never_serves_another_registrys_numbers(tmp_path, installed):

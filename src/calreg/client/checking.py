@@ -194,10 +194,10 @@ def status(
             where=str(root),
             code="not-installed",
         )
-    place = Source.parse(source or lock.source)
+    place = Source.parse(source or lock.first.source)
     commit = current_commit(place, deadline)
-    if commit == lock.commit:
-        return Status(lock.source, lock.registry, lock.commit, commit)
+    if commit == lock.first.commit:
+        return Status(lock.first.source, lock.first.registry, lock.first.commit, commit)
     with _cache(root, cache, deadline) as folder_of_objects:
         return _compared(lock, fetch_offers(place, folder_of_objects, deadline))
 
@@ -226,9 +226,9 @@ def _compared(lock: Lock, offers: Offers) -> Status:
         or version.oid != offers.references[head].oid
     ]
     return Status(
-        lock.source,
-        lock.registry,
-        lock.commit,
+        lock.first.source,
+        lock.first.registry,
+        lock.first.commit,
         offers.commit,
         behind=tuple(behind),
         new=tuple(sorted(chosen - set(lock.heads))),

@@ -81,7 +81,7 @@ class Client:
         if not (folder / LOCK_FILE).exists():
             self.pull(folder, [head])
         installed = Installed.open(folder)
-        if head not in installed.lock.heads or installed.lock.source != self._shown():
+        if head not in installed.lock.heads or installed.lock.first.source != self._shown():
             self.pull(folder, self._with(installed, head))
             installed = Installed.open(folder)
         return installed.reference(head)

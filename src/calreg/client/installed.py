@@ -334,7 +334,7 @@ class Installed:
     @property
     def origin(self) -> str:
         """`registry@commit` of what is installed."""
-        return f"{self.lock.registry}@{self.lock.commit}"
+        return f"{self.lock.first.registry}@{self.lock.first.commit}"
 
     def heads(self) -> tuple[str, ...]:
         """The full names of the heads that are installed."""
@@ -353,7 +353,8 @@ class Installed:
         """
         if head not in self.lock.heads:
             raise InputError(
-                f"No head {head!r} in {self.lock.registry}. {suggestion(head, self.lock.heads)}",
+                f"No head {head!r} in {self.lock.first.registry}. "
+                f"{suggestion(head, self.lock.heads)}",
                 code="unknown-head",
             )
         if head not in self._read:

@@ -27,7 +27,7 @@ from calreg.client.offers import (
     select,
 )
 from calreg.client.sources import Source
-from calreg.documents import Lock, LockEntry
+from calreg.documents import Lock, LockEntry, LockSource
 from calreg.errors import (
     CalregError,
     DigestMismatchError,
@@ -179,8 +179,9 @@ def _say_what_stays(error: CalregError, destination: Destination) -> None:
     except InputError:
         return  # the lock itself is the trouble
     if lock is not None:
+        first = lock.first
         stays = (
-            f"{destination.root} keeps what was installed: {lock.registry}@{lock.commit[:12]}, "
+            f"{destination.root} keeps what was installed: {first.registry}@{first.commit[:12]}, "
             f"{len(lock.heads)} heads."
         )
         error.hint = f"{error.hint} {stays}" if error.hint else stays
@@ -291,7 +292,8 @@ class _Pull:
         old = self._old
         return (
             old is not None
-            and (old.source, old.commit, old.selection) == (source.shown, commit, selection)
+            and (old.first.source, old.first.commit, old.selection)
+            == (source.shown, commit, selection)
             and len(self._have) == len(old.heads)
         )
 
@@ -328,7 +330,8 @@ class _Pull:
             offers.check_copy(head, entries[head].version)
             self._deadline.left_s()
             self._progress(done + 1, len(chosen))
-        lock = Lock(source.shown, offers.registry, offers.commit, None, selection, entries)
+        found = LockSource(source.shown, offers.registry, offers.commit, tip=offers.commit)
+        lock = Lock((found,), selection, entries)
         return _Set(lock, {**kept, **read}, sum(len(raw) for raw in read.values()))
 
     def _is_same(self, offers: Offers, head: str) -> bool:
@@ -386,16 +389,16 @@ class _Pull:
             if head not in before or replace(before[head], path="") != replace(after[head], path="")
         )
         return Pulled(
-            source=new.lock.source,
-            registry=new.lock.registry,
-            commit=new.lock.commit,
-            seq=new.lock.seq,
+            source=new.lock.first.source,
+            registry=new.lock.first.registry,
+            commit=new.lock.first.commit,
+            seq=new.lock.first.seq,
             updated=updated,
             unchanged=tuple(sorted(set(after) - set(updated))),
             removed=tuple(sorted(set(before) - set(after))),
             repaired=tuple(sorted(set(written) - set(updated))),
             bytes=new.fetched,
-            previous_commit=self._old.commit if self._old else None,
+            previous_commit=self._old.first.commit if self._old else None,
             moves={
                 head: (before[head].version if head in before else None, after[head].version)
                 for head in updated
@@ -428,9 +431,10 @@ def _entry_of(raw: bytes, head: str, where: str) -> LockEntry:
 
 def _check_registry(old: Lock, offers: Offers, root: Path) -> None:
     """Refuse another registry; the same one may have another address."""
-    if old.registry != offers.registry:
+    if old.first.registry != offers.registry:
         raise RegistryError(
-            f"{root} holds references of {old.registry!r}, this source is {offers.registry!r}",
+            f"{root} holds references of {old.first.registry!r}, "
+            f"this source is {offers.registry!r}",
             hint="Pull into another folder.",
             code="another-registry",
         )

@@ -36,7 +36,9 @@ from calreg.documents.decision import (
     Trial,
 )
 from calreg.documents.feedback import Application, FactorAction, Overrides, Suggestions
-from calreg.documents.index import Entry, Index, Lock, LockEntry, ModelEntry, ModelIndex
+from calreg.documents.index import Entry, FileEntry, Index, ModelEntry, ModelIndex, Packed
+from calreg.documents.keys import Keys
+from calreg.documents.lock import Lock, LockEntry, LockFormat, LockSource, ReadFrom, Trust
 from calreg.documents.moves import Move, Pin, Pins
 from calreg.documents.run import (
     INFORMATIONAL_CHANGES,
@@ -61,6 +63,7 @@ from calreg.documents.settings import (
     RegistrySettings,
 )
 from calreg.documents.strict import Json, canonical_bytes, digest_of, load_json, load_yaml
+from calreg.documents.withdrawn import Withdrawal, Withdrawn
 from calreg.errors import InputError
 
 __all__ = [
@@ -90,31 +93,40 @@ __all__ = [
     "Entry",
     "FactorAction",
     "FactorRow",
+    "FileEntry",
     "HeadRow",
     "HeadSettings",
     "Histogram",
     "Index",
     "Json",
+    "Keys",
     "Kind",
     "LabelCalibration",
     "LabelRow",
     "Lock",
     "LockEntry",
+    "LockFormat",
+    "LockSource",
     "ModelEntry",
     "ModelIndex",
     "ModelRun",
     "Move",
     "Overrides",
+    "Packed",
     "Parameter",
     "Pin",
     "Pins",
     "Problem",
+    "ReadFrom",
     "RegistrySettings",
     "Run",
     "RunInputs",
     "Status",
     "Suggestions",
     "Trial",
+    "Trust",
+    "Withdrawal",
+    "Withdrawn",
     "canonical_bytes",
     "checked_bytes",
     "digest_of",
@@ -122,15 +134,20 @@ __all__ = [
     "kind_of",
     "load",
     "load_calibration",
+    "load_index",
     "load_json",
+    "load_keys",
     "load_lock",
+    "load_model_index",
     "load_model_run",
     "load_move",
     "load_overrides",
+    "load_packed",
     "load_pins",
     "load_run",
     "load_settings",
     "load_suggestions",
+    "load_withdrawn",
     "load_yaml",
     "milliseconds",
     "schema_bytes",
@@ -225,6 +242,31 @@ def load_pins(raw: bytes, *, where: str) -> Pins:
 def load_move(raw: bytes, *, where: str) -> Move:
     """The move that the bytes of `moves/N.json` hold."""
     return Move.from_json(load("move", raw, where=where))
+
+
+def load_index(raw: bytes, *, where: str) -> Index:
+    """The state of a registry's references, from the bytes of its `index.json`."""
+    return Index.from_json(load("index", raw, where=where))
+
+
+def load_model_index(raw: bytes, *, where: str) -> ModelIndex:
+    """The references of one model, from the bytes of its `index.json`."""
+    return ModelIndex.from_json(load("model-index", raw, where=where))
+
+
+def load_packed(raw: bytes, *, where: str) -> Packed:
+    """All references of one model, from the bytes of a site's `references.json`."""
+    return Packed.from_json(load("references", raw, where=where))
+
+
+def load_withdrawn(raw: bytes, *, where: str) -> Withdrawn:
+    """The withdrawn versions that the bytes of `withdrawn.json` hold."""
+    return Withdrawn.from_json(load("withdrawn", raw, where=where))
+
+
+def load_keys(raw: bytes, *, where: str) -> Keys:
+    """The keys that sign a registry's index, from the bytes of `keys/N.json`."""
+    return Keys.from_json(load("keys", raw, where=where))
 
 
 def load_lock(raw: bytes, *, where: str) -> Lock:

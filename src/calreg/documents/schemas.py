@@ -22,31 +22,39 @@ __all__ = ["KINDS", "Kind", "kind_of", "schema_bytes", "schema_problem"]
 Kind = Literal[
     "calibration",
     "index",
+    "keys",
     "lock",
     "model-index",
     "model-run",
     "move",
     "overrides",
     "pins",
+    "references",
     "registry",
     "run",
     "suggestions",
+    "withdrawn",
 ]
 KINDS: tuple[Kind, ...] = (
     "calibration",
     "index",
+    "keys",
     "lock",
     "model-index",
     "model-run",
     "move",
     "overrides",
     "pins",
+    "references",
     "registry",
     "run",
     "suggestions",
+    "withdrawn",
 )
 
-_SUPPORTED = (1, 0)
+_MAJOR = 1
+# The minor version that this program writes, where it is not 0.
+_MINORS: Mapping[str, int] = {"lock": 1}
 _NAME = re.compile(r"calreg/([a-z-]+)/([0-9]{1,4})\.([0-9]{1,4})")
 
 
@@ -72,9 +80,9 @@ def kind_of(data: Mapping[str, Any], *, where: str) -> tuple[str, int]:
     found = _NAME.fullmatch(name)
     if found is None:
         raise InputError(f"has the unknown schema {name[:80]!r}", where=where, code="document")
-    if int(found[2]) != _SUPPORTED[0]:
+    if int(found[2]) != _MAJOR:
         raise InputError(
-            f"is of schema {name}; this program reads version {_SUPPORTED[0]}",
+            f"is of schema {name}; this program reads version {_MAJOR}",
             where=where,
             hint="Upgrade calreg.",
             code="document",
@@ -103,7 +111,7 @@ def schema_problem(
 
 def _errors(kind: Kind, data: Mapping[str, Any], minor: int) -> Iterator[Any]:
     for error in _validator(kind).iter_errors(data):
-        if error.validator == "additionalProperties" and minor > _SUPPORTED[1]:
+        if error.validator == "additionalProperties" and minor > _MINORS.get(kind, 0):
             continue
         yield error
 

@@ -333,20 +333,55 @@ def _model_index(data: Mapping[str, Any]) -> Iterator[Problem]:
         yield from _name(f"/heads/{head}", partial(HeadName, data["model"], head))
 
 
-def _nothing_more(_data: Mapping[str, Any]) -> Iterator[Problem]:
-    return iter(())
+def _index(data: Mapping[str, Any]) -> Iterator[Problem]:
+    for model in data["models"]:
+        yield from _name(f"/models/{_escaped(model)}", partial(HeadName, model, "x"))
+    if twins := case_collision(data["models"]):
+        yield "/models", f"{twins[0]} and {twins[1]} differ only in case"
+    if not data["issued"] < data["expires"]:
+        yield "/expires", f"{data['expires']} is not after issued, {data['issued']}"
+
+
+def _lock(data: Mapping[str, Any]) -> Iterator[Problem]:
+    yield from _full_names(data)
+    sources = 1 + len(data.get("upstream", ()))
+    for head, entry in data["heads"].items():
+        if entry.get("origin", 0) >= sources:
+            yield (
+                f"/heads/{_escaped(head)}/origin",
+                f"{entry['origin']} is none of {sources} sources",
+            )
+    for source in (data, *data.get("upstream", ())):
+        trust = source.get("trust")
+        if trust and trust["threshold"] > len(trust["keys"]):
+            yield "/trust/threshold", f"{trust['threshold']} of {len(trust['keys'])} keys"
+
+
+def _keys(data: Mapping[str, Any]) -> Iterator[Problem]:
+    if data["threshold"] > len(data["keys"]):
+        yield "/threshold", f"{data['threshold']} is more than there are keys, {len(data['keys'])}"
+    if (data["number"] == 1) != (data["previous"] is None):
+        yield "/previous", "the first list, and only it, has none before it"
+
+
+def _packed(data: Mapping[str, Any]) -> Iterator[Problem]:
+    for head in data["references"]:
+        yield from _name(f"/references/{head}", partial(HeadName, data["model"], head))
 
 
 _CHECKS: Mapping[Kind, Callable[[Mapping[str, Any]], Iterator[Problem]]] = {
     "calibration": _calibration,
-    "index": _nothing_more,
-    "lock": _full_names,
+    "index": _index,
+    "keys": _keys,
+    "lock": _lock,
     "model-index": _model_index,
     "model-run": _model_run,
     "move": _move,
     "overrides": overrides_problems,
     "pins": _full_names,
+    "references": _packed,
     "registry": _registry,
     "run": _run,
     "suggestions": suggestions_problems,
+    "withdrawn": _full_names,
 }
