@@ -1,7 +1,7 @@
 """git's smart HTTP on loopback: `git http-backend` behind a small server, for tests.
 
-Every request is kept in `requests`; with a `token` only those that carry it in a Basic
-authorization are served.
+Every request is kept in `requests`, the bytes of all answers are added up in `sent`; with a
+`token` only those that carry it in a Basic authorization are served.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class GitServer:
     ) -> None:
         self.root, self.token, self.redirect_to = root, token, redirect_to
         self.requests: list[tuple[str, str, str | None]] = []
+        self.sent = 0
         handler = type("Handler", (_Handler,), {"git_server": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
@@ -125,4 +126,5 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
+        self.git_server.sent += len(content)
         self.wfile.write(content)
