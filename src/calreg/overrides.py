@@ -32,13 +32,15 @@ ALLOWED = ("CONDITION_PRICE_FACTOR",)
 BOUNDS = (0.5, 1.2)
 """The lowest and the highest factor that a file may set, both included."""
 
-MAX_BYTES = 2**20
+MAX_BYTES = 16 * 2**20
+"""Of a file, its history included; `feedback apply` writes no larger one."""
 
 Allowed = Collection[str] | Mapping[str, Collection[str]]
 Status = Literal["off", "in force", "in part", "refused"]
 
 _SCHEMA = "calreg/overrides/"
 _MAJOR = "1"
+_MOST = 1e6  # no factor that anybody meant
 _SHOWN = 5  # names in one message
 
 
@@ -118,8 +120,9 @@ def explain(
 
     Args:
         path_or_env: As in `load`.
-        defaults: As in `load`; None where they are not known: any group is taken then,
-            and no factor outside the bounds.
+        defaults: As in `load`; None where they are not known: any group is taken then, and
+            outside the bounds only a factor that was so before anything was applied, as an
+            overrides document says.
         allowed: As in `load`.
         bounds: As in `load`.
 
@@ -132,10 +135,12 @@ def explain(
     if path is None:
         return Explained("off", variable, None, {}, (), None)
     try:
-        blocks = _blocks(_read(path))
+        data = _read(path)
+        blocks = _blocks(data)
         taken = {key: block for key, block in blocks.items() if key in groups}
         for key, block in taken.items():
-            _check_block(key, block, _default_factors(defaults, key), bounds)
+            known = _first_factors(data) if defaults is None else _default_factors(defaults, key)
+            _check_block(key, block, known, bounds)
     except InputError as error:
         return Explained("refused", variable, path, {}, (), error.message)
     factors, ignored = _sorted_out(blocks, groups)
@@ -147,7 +152,7 @@ def explain(
 
 def _located(path_or_env: str | os.PathLike[str]) -> tuple[str | None, str | None]:
     """The variable asked for, if it is one, and the path."""
-    text = os.fspath(path_or_env)
+    text = os.fsdecode(path_or_env)
     if not isinstance(path_or_env, str) or not _is_variable(text):
         return None, text
     # An empty variable is one that was switched off.
@@ -277,6 +282,16 @@ def _default_factors(defaults: Mapping[str, Any] | None, key: str) -> Mapping[st
     return found
 
 
+def _first_factors(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The factors before anything was applied, as far as a file says them."""
+    history = data.get("history") if "schema" in data else None
+    first = history[0] if isinstance(history, list) and history else None
+    before = first.get("before") if isinstance(first, dict) else None
+    if not isinstance(before, dict):
+        return {}
+    return {g: value for g, value in before.items() if _is_number(value) and 0 < value <= _MOST}
+
+
 def _allowed_groups(
     allowed: Allowed | None, defaults: Mapping[str, Any] | None
 ) -> dict[str, Collection[str] | None]:
@@ -338,12 +353,15 @@ def _merged(
 
 
 def _copied(value: Any) -> Any:
-    from copy import deepcopy
+    from copy import Error, deepcopy
 
     # A read-only view cannot be copied as such.
     if isinstance(value, Mapping):
         return {key: _copied(inner) for key, inner in value.items()}
-    return deepcopy(value)
+    try:
+        return deepcopy(value)
+    except (TypeError, Error):  # a lock, an open file: the application's own, as it is
+        return value
 
 
 def _warn(found: Explained, logger: Logger | None) -> None:

@@ -167,9 +167,9 @@ def test_rows_without_a_group_are_noted():
     assert found.notes == ("1 rows without a group are in no suggestion",)
 
 
-@pytest.mark.parametrize("factor", [0.0, -1.0, math.nan, math.inf])
+@pytest.mark.parametrize("factor", [0.0, -1.0, math.nan, math.inf, 1e-320, 1e308])
 def test_a_current_factor_that_is_none_is_refused(factor):
-    """Zero, negative, NaN and infinite factors are input errors."""
+    """Zero, negative, NaN, infinite and absurd factors are input errors."""
     with pytest.raises(InputError, match="the current factor of 'used'"):
         one_group([1.0], current={"used": factor})
 

@@ -90,6 +90,8 @@ BAD_PRICES = {
     "inf": "infinite",
     "-Infinity": "infinite",
     "1e999": "infinite",
+    "1.1e15": "out_of_range",
+    "-1e308": "out_of_range",
 }
 
 
@@ -138,7 +140,7 @@ def test_a_currency_that_is_named_may_stand_by_a_price(read, cell, currency, pri
     assert found.outcome.tolist() == [price] if price is not None else len(found.rejects) == 1
 
 
-@pytest.mark.parametrize("currency", ["", " ", "1", "-", ".", "a b", "_", "N" * 9])
+@pytest.mark.parametrize("currency", ["", " ", "1", "-", ".", "a b", "_", "N" * 9, "\udcff"])
 def test_a_currency_that_could_be_part_of_a_number_is_refused(read, currency):
     """Digits, signs and blanks are no currency."""
     with pytest.raises(UsageError, match="expected a currency"):
@@ -184,6 +186,8 @@ def test_what_is_neither_is_no_sale(read, cell):
         ("horizon_days", 0),
         ("factor", 0),
         ("factor", -0.5),
+        ("factor", 1e-320),
+        ("factor", 1e7),
     ],
 )
 def test_a_number_outside_its_range_is_missing(read, name, value):
@@ -756,3 +760,16 @@ def test_the_order_of_keys_in_a_file_makes_no_difference(read, table, random):
     assert first.sold.tolist() == [
         {"yes": 1, "no": 0}.get(last[key][2], -1) for key in sorted(last)
     ]
+
+
+def test_a_file_of_a_name_that_is_no_text_is_refused(tmp_path):
+    """A record holds the names of files; one that no document could hold is said at once."""
+    file = tmp_path / "p\udcff.jsonl"
+    file.write_text(THREE)
+    (tmp_path / "o.csv").write_text(SALES + "a,,,\n")
+
+    with pytest.raises(InputError, match="is no name in UTF-8"):
+        read_feedback(
+            FeedbackTable("predictions", (str(file),)),
+            FeedbackTable("outcomes", (str(tmp_path / "o.csv"),)),
+        )

@@ -325,7 +325,7 @@ def test_an_unknown_group_out_of_bounds_refuses_too(asked, caplog):
         (b'{"%s": 0.9}' % KEY.encode(), f"at /{KEY}: expected an object, got 0.9"),
         (b'{"%s": [0.9]}' % KEY.encode(), f"at /{KEY}: expected an object, got a list"),
         (b'{"%s": {"\\ud800\\n": []}}' % KEY.encode(), f"at /{KEY}/'\\ud800\\n': expected a"),
-        (b'{"x": "' + b"y" * MAX_BYTES, "is too large: more than 1,048,576 bytes"),
+        (b'{"x": "' + b"y" * MAX_BYTES, "is too large: more than 16,777,216 bytes"),
     ],
     ids=lambda value: repr(value[:30]),
 )
@@ -602,6 +602,29 @@ def test_explained_without_defaults(asked):
     assert explain(defaults=DEFAULTS).status == "in force"
 
 
+def test_a_held_factor_is_explained_without_defaults(asked):
+    """A doctor takes a factor below the floor for what it was before anything was applied."""
+    entry = {"before": {"new": 1.0, "for_parts": 0.4}, "after": {"new": 0.9, "for_parts": 0.4}}
+    path = asked(document(history=[entry]))
+
+    assert explain().status == "in force"
+    assert explain().factors == {KEY: {"new": 0.9, "for_parts": 0.4}}
+    assert explain(defaults={KEY: {"new": 1.0, "for_parts": 0.45}}).status == "refused"
+    for broken in (0.41, 10**400):
+        path.write_text(json.dumps(document(factors={"for_parts": broken}, history=[entry, entry])))
+        assert explain().status == "refused"
+
+
+@pytest.mark.parametrize("value", [10**400, "0.4", True, None, [], -1])
+@pytest.mark.parametrize("history", [{}, [], [3], [{"before": 3}], None])
+def test_what_a_broken_history_says_is_no_default(asked, value, history):
+    """No factor out of bounds is in force because a history claims nonsense."""
+    entry = [{"before": {"for_parts": value}}] if history is None else history
+    asked(document(factors={"for_parts": value}, history=entry))
+
+    assert explain().status == "refused"
+
+
 def test_explaining_logs_nothing(tmp_path, caplog):
     """To ask why is not to be warned."""
     found = explain(tmp_path / "none.json")
@@ -614,3 +637,34 @@ def test_explaining_logs_nothing(tmp_path, caplog):
 def test_bounds_are_those_of_pricing():
     """Without a word from the application a factor lies from 0.5 to 1.2."""
     assert BOUNDS == (0.5, 1.2)
+
+
+def test_settings_that_cannot_be_copied_stay_what_they_are(asked):
+    """A lock or an open file among the defaults is no reason to stop an application."""
+    lock = threading.Lock()
+    asked({KEY: {"new": 0.9}})
+
+    found = load({**DEFAULTS, "lock": lock, "nested": {"lock": lock}})
+
+    assert found["lock"] is found["nested"]["lock"] is lock
+    assert found[KEY]["new"] == 0.9
+
+
+def test_a_path_of_bytes_is_a_path(tmp_path, caplog):
+    """Whatever a path object is made of, the defaults stand and the warning names it."""
+
+    class Bytes:
+        def __fspath__(self):
+            return os.fsencode(tmp_path) + b"/\xff"
+
+    assert load(DEFAULTS, Bytes()) == DEFAULTS
+    assert "is not there" in caplog.text
+
+
+def test_a_history_of_many_years_is_read(asked):
+    """A thousand groups and 25 years do not outgrow what an application reads."""
+    factors = {f"group-{number:04}": 0.9 for number in range(1000)}
+    entry = {"before": factors, "after": factors}
+    asked(document(factors={"new": 0.9}, history=[entry] * 300))
+
+    assert load(DEFAULTS, strict=True) == with_factors(new=0.9)

@@ -103,8 +103,10 @@ def _why(_context: click.Context, _option: click.Parameter, text: str) -> str:
     """The reason, if a record has room for it.
 
     Raises:
-        InputError: It is longer than a record may be.
+        InputError: It is longer than a record may be, or was typed in another encoding.
     """
+    if any("\ud800" <= sign <= "\udfff" for sign in text):
+        raise InputError("--why: expected UTF-8 text", code="reason")
     if len(text) > _MAX_WHY:
         raise InputError(
             f"--why: expected at most {_MAX_WHY:,} characters, got {len(text):,}",

@@ -7,16 +7,18 @@ force: what the registry's rules hold back does not come into force here either.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calreg.cli.feedback_changes import changed, refuse_applied, write_plain
+from calreg import failpoints
+from calreg.cli.feedback_changes import changed, check_plain, refuse_applied, write_plain
 from calreg.cli.feedback_factors import check_current, factors_in, who
-from calreg.cli.feedback_folder import NAME, FeedbackFolder, change_line
+from calreg.cli.feedback_finish import finish, finished_decisions
+from calreg.cli.feedback_folder import NAME, FeedbackFolder, OnItsWay
 from calreg.cli.feedback_publish import Publication, Standing
-from calreg.cli.files import check_folder, read_file
+from calreg.cli.files import read_file
 from calreg.cli.group import Session
 from calreg.cli.terminal import note, print_json, say, signs, width
 from calreg.documents import (
@@ -26,6 +28,7 @@ from calreg.documents import (
     load_suggestions,
     timestamp_text,
 )
+from calreg.errors import CalregError
 from calreg.feedback.bounds import (
     Bounds,
     FactorDecision,
@@ -35,6 +38,7 @@ from calreg.feedback.bounds import (
     read_suggested,
 )
 from calreg.names import HeadName
+from calreg.overrides import BOUNDS
 from calreg.report.feedback_factors import factor_lines
 
 if TYPE_CHECKING:
@@ -42,6 +46,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Asked", "apply_suggestions"]
 
+_FINISHED = (
+    "it was committed before and cut off: now it is finished here (whether it was pushed, "
+    "git status says)"
+)
+_OTHERS = ("already-applied", "stale-factors")  # somebody was faster
 _NOBODY_SAID = (
     "nobody said which factors are in force, so 1 is taken: if the application has others, "
     "give them to feedback run --current FILE"
@@ -109,9 +118,10 @@ def apply_suggestions(session: Session, asked: Asked) -> None:
         publication = Publication.open(
             session, asked.head, push=asked.push, moment=asked.moment, dry_run=asked.dry_run
         )
+    check_plain(asked.out, asked.folder)
+    if not asked.dry_run and _is_finished(asked, publication):
+        return
     plan = _plan(asked, publication)
-    if asked.out is not None:
-        check_folder(asked.out.parent)
     if asked.dry_run:
         outcome = _published(asked, plan, publication) if publication is not None else None
         _tell(asked, plan, _Done(plan.decisions, None, (), outcome, plan.notes))
@@ -122,9 +132,38 @@ def apply_suggestions(session: Session, asked: Asked) -> None:
     _tell(asked, plan, done)
 
 
-def _plan(asked: Asked, publication: Publication | None) -> _Plan:
+def _is_finished(asked: Asked, publication: Publication | None) -> bool:
+    """Finish an application that was cut off; whether it was this very one."""
+    found = asked.folder.publishing()
+    if found is None:
+        return False
+    if publication is None:
+        note([f"Note: {found.text}"])
+        return False
+    with asked.folder.locked():
+        entry = finish(asked.folder, publication)
+    if entry is None:
+        return False
+    file, evidence = _evidence(asked)
+    if evidence.data_digest != entry.data_digest:
+        note([f"Note: {entry.id}, which was cut off after its commit, is finished"])
+        return False
+    decisions = finished_decisions(entry)
+    plan = _Plan(
+        file, evidence, {}, None, entry.before, Bounds(**found.change.bounds), decisions, ()
+    )
+    files = (asked.folder.overrides_file, *write_plain(asked.out, NAME, entry.after))
+    _tell(asked, plan, _Done(decisions, entry.id, files, None, (_FINISHED,)))
+    return True
+
+
+def _evidence(asked: Asked) -> tuple[Path, Suggestions]:
     file = asked.suggestions or asked.folder.newest_suggestions()
-    evidence = load_suggestions(read_file(file), where=str(file))
+    return file, load_suggestions(read_file(file), where=str(file))
+
+
+def _plan(asked: Asked, publication: Publication | None) -> _Plan:
+    file, evidence = _evidence(asked)
     wanted = read_suggested(evidence.suggestions, where=str(file))
     overrides = asked.folder.overrides()
     if publication is not None:
@@ -134,7 +173,23 @@ def _plan(asked: Asked, publication: Publication | None) -> _Plan:
     bounds = Bounds(**{**(overrides.bounds if overrides else {}), **asked.bounds})
     decisions = bounded_factors(start, wanted, bounds, allow_unknown=asked.allow_unknown)
     start = {one.group: one.before for one in decisions if one.before is not None}  # checked
+    notes = (*notes, *_beyond(decisions))
     return _Plan(file, evidence, wanted, overrides, start, bounds, decisions, notes)
+
+
+def _beyond(decisions: tuple[FactorDecision, ...]) -> tuple[str, ...]:
+    """What to know where a factor goes further than applications take it by themselves."""
+    lowest, highest = BOUNDS
+    found = [
+        one.group
+        for one in decisions
+        if one.action != "held" and one.after is not None and not lowest <= one.after <= highest
+    ]
+    if not found:
+        return ()
+    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    refused = f"the factor of {found[0]!r}{more} is not between {lowest:g} and {highest:g}"
+    return (f"{refused}: applications take it only with calreg.overrides.load(…, bounds=…)",)
 
 
 def _start(
@@ -151,9 +206,8 @@ def _start(
     in_force = publication.factors() if publication is not None else None
     notes: tuple[str, ...] = ()
     if in_force is not None and overrides is not None and in_force != overrides.factors:
-        notes = (
-            f"{asked.folder.overrides_file} differs from {asked.head}, whose reference counts",
-        )
+        differs = f"{asked.folder.overrides_file} differs from {asked.head}, whose reference counts"
+        notes = (f"{differs} (feedback run --current takes it)",)
     known = in_force or (overrides.factors if overrides is not None else None)
     given = factors_in(asked.current) if asked.current is not None else None
     if known is not None:
@@ -179,13 +233,36 @@ def _applied(asked: Asked, plan: _Plan, publication: Publication | None) -> _Don
         files = write_plain(asked.out, _name(plan), plan.start)
         return _Done(plan.decisions, None, files, None, plan.notes)
     by = asked.by or (publication.who() if publication is not None else who(None))
-    outcome, decisions, notes = None, plan.decisions, plan.notes
-    if publication is not None:
+    entry = _entry(asked, plan, plan.after, by)
+    asked.folder.checked(_document(plan, entry))
+    if publication is None:
+        return _Done(plan.decisions, entry.id, _kept(asked, plan, entry), None, plan.notes)
+    outcome = _sent(asked, plan, entry, publication)
+    decisions, notes = publication.in_force(outcome)
+    entry = replace(entry, after=factors_after(decisions))
+    files = _kept(asked, plan, entry)
+    asked.folder.settle()
+    return _Done(decisions, entry.id, files, outcome, (*plan.notes, *notes))
+
+
+def _sent(asked: Asked, plan: _Plan, entry: Application, publication: Publication) -> Outcome:
+    """What the registry made of it; announced, so that it can be finished if this is cut off."""
+    alone = Overrides(NAME, entry.after, plan.bounds.to_json(), (entry,))
+    earlier = asked.folder.publishing()
+    is_ours = earlier is not None and earlier.is_of(publication.head, entry.data_digest)
+    asked.folder.announce(OnItsWay(publication.head.full, alone))
+    try:
         outcome = _published(asked, plan, publication)
-        decisions, more = publication.in_force(outcome)
-        notes = (*notes, *more)
-    entry = _entry(asked, plan, factors_after(decisions), by)
-    return _Done(decisions, entry.id, _kept(asked, plan, entry), outcome, notes)
+    except CalregError as error:
+        # A commit that could not be pushed is kept, and in force here. Of two refusals it
+        # cannot be told whether this change, announced before, is what is there already.
+        if error.code not in _OTHERS or is_ours:
+            finish(asked.folder, publication)
+        if not (error.code in _OTHERS and is_ours):
+            asked.folder.settle()
+        raise
+    failpoints.reach("feedback-published")
+    return outcome
 
 
 def _entry(asked: Asked, plan: _Plan, after: Mapping[str, float], by: str) -> Application:
@@ -204,11 +281,14 @@ def _entry(asked: Asked, plan: _Plan, after: Mapping[str, float], by: str) -> Ap
 
 def _kept(asked: Asked, plan: _Plan, entry: Application) -> tuple[Path, ...]:
     """Write the factors and how they came about; the files."""
+    # Last what says that it was done: after a crash before it, the same command does it all.
+    plain = write_plain(asked.out, _name(plan), entry.after)
+    return asked.folder.write_overrides(_document(plan, entry)), *plain
+
+
+def _document(plan: _Plan, entry: Application) -> Overrides:
     bounds = plan.bounds.to_json()
-    before = plan.overrides or Overrides(NAME, plan.start, bounds)
-    file = asked.folder.write_overrides(changed(before, entry, bounds))
-    asked.folder.record(change_line(entry))
-    return file, *write_plain(asked.out, before.name, entry.after)
+    return changed(plan.overrides or Overrides(NAME, plan.start, bounds), entry, bounds)
 
 
 def _name(plan: _Plan) -> str:

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from calreg.cli.files import replace_file
+from calreg.cli.feedback_folder import FeedbackFolder
+from calreg.cli.files import check_folder, replace_file
 from calreg.documents import Application, Overrides, canonical_bytes
 from calreg.errors import InputError
 
-__all__ = ["changed", "refuse_applied", "write_plain"]
+__all__ = ["changed", "check_plain", "refuse_applied", "write_plain"]
 
 
 def refuse_applied(overrides: Overrides | None, digest: str, *, where: str) -> None:
@@ -51,6 +52,24 @@ def changed(overrides: Overrides, entry: Application, bounds: Mapping[str, float
     return replace(
         overrides, factors=dict(entry.after), bounds=dict(bounds), history=(*history, entry)
     )
+
+
+def check_plain(file: Path | None, folder: FeedbackFolder) -> None:
+    """Make sure that the plain form can be written, while nothing has been done yet.
+
+    Raises:
+        InputError: It cannot, or would take the place of a file of the feedback folder.
+    """
+    if file is None:
+        return
+    if folder.owns(file):
+        raise InputError(
+            "--out-overrides would take the place of a file of the feedback folder",
+            where=str(file),
+            hint="Name another: applications read the folder's overrides.json as it is, too.",
+            code="output",
+        )
+    check_folder(file.parent)
 
 
 def write_plain(file: Path | None, name: str, factors: Mapping[str, float]) -> tuple[Path, ...]:

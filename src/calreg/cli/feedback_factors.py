@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ from calreg.documents import Calibration, kind_of, load_calibration, load_json, 
 from calreg.errors import InputError
 from calreg.names import check_label
 
-__all__ = ["check_current", "factors_in", "factors_of", "who"]
+__all__ = ["check_current", "factors_in", "factors_of", "recordable", "who"]
 
-
+_LARGEST = sys.float_info.max
+_MAX_NAME = 200  # as schemas/overrides.schema.json says
 _FORM = f'Expected {{"{NAME}": {{group: factor}}}}, or an overrides.json.'
 
 
@@ -26,9 +27,18 @@ def who(given: str | None) -> str:
     if given is not None:
         return given
     try:
-        return getpass.getuser()
+        return recordable(getpass.getuser())
     except (OSError, KeyError, ImportError):  # an account without a name
         return "unknown"
+
+
+def recordable(name: str) -> str:
+    r"""A name that nobody typed, as a record has room for it and a terminal can be shown it.
+
+    >>> recordable("Ada\x1b[2J Lovelace")
+    'Ada[2J Lovelace'
+    """
+    return "".join(filter(str.isprintable, name))[:_MAX_NAME].strip() or "unknown"
 
 
 def factors_in(file: Path) -> dict[str, float]:
@@ -80,9 +90,9 @@ def factors_of(calibration: Calibration) -> dict[str, float]:
 def _factor(group: str, value: Any, where: str) -> float:
     check_label(group)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not (is_number and 0.0 < value < math.inf):
+    if not (is_number and 0.0 < value <= _LARGEST):  # a whole number may be beyond any float
         raise InputError(
-            f"group {group!r}: expected a factor above 0, got {value!r}",
+            f"group {group!r}: expected a factor above 0, got {repr(value)[:60]}",
             where=where,
             hint=_FORM,
             code="factor",

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from calreg.cli.feedback_alerts import Judged, Watch, judge
-from calreg.cli.feedback_changes import changed, write_plain
+from calreg.cli.feedback_changes import changed, check_plain, write_plain
 from calreg.cli.feedback_factors import who
-from calreg.cli.feedback_folder import FeedbackFolder, History, change_line
+from calreg.cli.feedback_folder import FeedbackFolder, History
 from calreg.cli.files import check_folder, read_file
 from calreg.cli.terminal import note, print_json, say, signs, width
 from calreg.documents import Application, Overrides, load_suggestions, timestamp_text
@@ -110,8 +110,7 @@ class _Return:
 def revert_factors(wanted: Wanted) -> None:
     """Put the factors back that were in force before an application, and say so."""
     plan = _return(wanted)
-    if wanted.out is not None:
-        check_folder(wanted.out.parent)
+    check_plain(wanted.out, wanted.folder)
     if wanted.dry_run:
         _tell(wanted, plan, None, ())
         return
@@ -189,9 +188,11 @@ def _reverted(wanted: Wanted, plan: _Return) -> tuple[str, tuple[Path, ...]]:
         after=factors_after(plan.decisions),
         why=wanted.why or f"back to before {plan.target.id}",
     )
-    file = folder.write_overrides(changed(overrides, entry, overrides.bounds))
-    folder.record(change_line(entry))
-    return entry.id, (file, *write_plain(wanted.out, overrides.name, entry.after))
+    document = changed(overrides, entry, overrides.bounds)
+    folder.checked(document)
+    # Last what says that it was done: after a crash before it, the same command does it all.
+    plain = write_plain(wanted.out, overrides.name, entry.after)
+    return entry.id, (folder.write_overrides(document), *plain)
 
 
 def _tell(wanted: Wanted, plan: _Return, name: str | None, files: tuple[Path, ...]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from calreg.cli.feedback_factors import factors_of
+from calreg.cli.feedback_factors import factors_of, recordable
 from calreg.cli.opening import config_of, open_registry
 from calreg.cli.publishing import Mode, publish_run
 from calreg.config import require_development
@@ -89,7 +89,7 @@ class Publication:
 
     def who(self) -> str:
         """Who decides here, as git names them."""
-        return self.registry.who()
+        return recordable(self.registry.who())
 
     def factors(self) -> dict[str, float] | None:
         """What the head's reference holds; None if there is no such head yet."""
@@ -101,9 +101,16 @@ class Publication:
         Raises:
             RegistryError: There is one; named by its number.
         """
+        run = self.run_of(digest)
+        if run is not None:
+            raise self._applied_by(run)
+
+    def run_of(self, digest: str) -> Run | None:
+        """The run of the head that was made of some evidence; None if there is none here."""
         for run in self.registry.runs():
             if run.inputs.digest == digest and self.head.full in run.options.get("tune", {}):
-                raise self._applied_by(run)
+                return run
+        return None
 
     def _applied_by(self, run: Run) -> RegistryError:
         return RegistryError(
@@ -145,7 +152,7 @@ class Publication:
             raise RegistryError(
                 "somebody else changed the factors in force meanwhile",
                 where=self.head.full,
-                hint="git pull, join again (calreg feedback run), then apply that.",
+                hint="git pull and run this again, or join again (calreg feedback run) first.",
                 code="stale-factors",
             )
         self.made = standing.decisions()

@@ -11,7 +11,8 @@ from typing import Any, Literal
 from calreg import __version__
 from calreg.cli.feedback_alerts import UNTOLD, Judged, Watch, judge
 from calreg.cli.feedback_factors import factors_in, who
-from calreg.cli.feedback_folder import FeedbackFolder, run_line, stamp_of
+from calreg.cli.feedback_folder import FeedbackFolder, stamp_of
+from calreg.cli.feedback_history import run_line
 from calreg.cli.files import check_folder
 from calreg.cli.terminal import note, print_json, progress_bar, say, signs, width
 from calreg.documents import Suggestions, checked_bytes, timestamp_text

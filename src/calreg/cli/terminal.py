@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -33,6 +34,10 @@ def print_json(value: Mapping[str, Any]) -> None:
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2)
     # A path's undecodable bytes become JSON escapes of their own.
     click.echo(text.encode("utf-8", "backslashreplace"))
+
+
+# Control characters but tab and line feed, and the signs that turn the order of text around.
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def say(lines: Iterable[Text | str]) -> None:
@@ -85,7 +90,20 @@ def _print(stream: IO[str], lines: Iterable[Text | str]) -> None:
         return  # nothing to say must not cost the console's import
     console = _console(stream)
     for line in told:
-        console.print(line, soft_wrap=True)
+        console.print(_harmless(line), soft_wrap=True)
+
+
+def _harmless(line: Text | str) -> Text | str:
+    """The line without what would steer a terminal: names may come from anywhere."""
+    text = line if isinstance(line, str) else line.plain
+    if not _STEERING.search(text):
+        return line
+    replaced = _STEERING.sub("?", text)  # one for one, so that styles stay where they are
+    if isinstance(line, str):
+        return replaced
+    copy = line.copy()
+    copy.plain = replaced
+    return copy
 
 
 @cache

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
@@ -17,6 +18,8 @@ __all__ = ["Problem", "overrides_problems", "suggestions_problems"]
 
 Problem = tuple[str, str]
 """A JSON pointer and what is wrong there."""
+
+_LARGEST = sys.float_info.max  # a whole number in JSON may have any number of digits
 
 
 def overrides_problems(data: Mapping[str, Any]) -> Iterator[Problem]:
@@ -93,6 +96,8 @@ def _not_finite(pointer: str, value: Any) -> Iterator[Problem]:
             yield from _not_finite(f"{pointer}/{place}", inner)
     elif isinstance(value, float) and not math.isfinite(value):
         yield pointer, f"{value} is not a finite number"
+    elif isinstance(value, int) and abs(value) > _LARGEST:
+        yield pointer, "is too large for a number"
 
 
 def _under(pointer: str, key: str) -> str:

@@ -19,6 +19,8 @@ from calreg.errors import InputError, UsageError
 from calreg.feedback.prices import LEAST_PRICE
 from calreg.feedback.resampling import median_interval
 from calreg.feedback.values import (
+    LEAST_FACTOR,
+    MOST_FACTOR,
     Joined,
     Numbers,
     Status,
@@ -60,7 +62,7 @@ def suggest_factors(
         confidence: Of the intervals.
 
     Raises:
-        InputError: A current factor that is no number above 0.
+        InputError: A current factor that nobody can have meant.
         UsageError: `min_pairs` below 1, or `shrink` that is no number from 0.
 
     References:
@@ -98,9 +100,10 @@ def _check(current: Mapping[str, float], min_pairs: int, shrink: float) -> None:
     if not 0.0 <= shrink < math.inf:
         raise UsageError(f"expected a shrinkage from 0, got {shrink!r}", hint="--shrink 20")
     for group, factor in current.items():
-        if not 0.0 < factor < math.inf:
+        if not LEAST_FACTOR <= factor <= MOST_FACTOR:
             raise InputError(
-                f"the current factor of {group!r}: expected a number above 0, got {factor!r}",
+                f"the current factor of {group!r}: expected a number from {LEAST_FACTOR:g} to "
+                f"{MOST_FACTOR:g}, got {factor!r}",
                 code="factor",
             )
 

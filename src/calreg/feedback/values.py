@@ -20,6 +20,8 @@ from calreg.evaluate import Interval
 from calreg.labelled import Texts
 
 __all__ = [
+    "LEAST_FACTOR",
+    "MOST_FACTOR",
     "REASONS",
     "UNSOLD",
     "Joined",
@@ -37,6 +39,9 @@ __all__ = [
 Numbers: TypeAlias = NDArray[np.float64]
 Status: TypeAlias = Literal["ok", "too_few", "within_noise"]
 Unsold: TypeAlias = Literal["exclude", "include"]
+
+LEAST_FACTOR, MOST_FACTOR = 1e-6, 1e6
+"""Between these a factor is one that somebody may have meant, both included."""
 
 UNSOLD: tuple[Unsold, ...] = ("exclude", "include")
 """What may become of the prices of unsold items."""
@@ -69,6 +74,11 @@ class Keys:
         return asdict(self)
 
 
+def _shown(name: str) -> str:
+    # Somebody else named the file and its columns; a terminal is shown what they are called.
+    return name if name.isprintable() else repr(name)
+
+
 @dataclass(frozen=True, slots=True)
 class Reject:
     """One line or value that was not accepted, and where it stands.
@@ -86,8 +96,8 @@ class Reject:
     def __str__(self) -> str:
         unit = "row" if self.source.lower().endswith((".parquet", ".pq")) else "line"
         place = f" {unit} {self.line:,}" if self.line is not None else ""
-        column = f"{self.column} " if self.column is not None else ""
-        return f"{self.source}{place}: {column}{REASONS[self.reason]} ({self.value})"
+        column = f"{_shown(self.column)} " if self.column is not None else ""
+        return f"{_shown(self.source)}{place}: {column}{REASONS[self.reason]} ({self.value})"
 
     def to_json(self) -> dict[str, Any]:
         """The reject as plain values."""

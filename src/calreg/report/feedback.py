@@ -108,7 +108,10 @@ def _rest(rejects: Sequence[Reject], signs: Signs) -> list[Text]:
     """The others: a count per file, and the numbers of lines that are no rows."""
     garbled = [f"{one.line:,}" for one in rejects if one.reason == "garbled" and one.line]
     where = Counter(one.source for one in rejects)
-    files = ", ".join(f"{count:,} in {source}" for source, count in sorted(where.items()))
+    files = ", ".join(
+        f"{count:,} in {source if source.isprintable() else repr(source)}"
+        for source, count in sorted(where.items())
+    )
     lines = [Text(f"  {signs.more} and {files} (all with --json)", "dim")]
     if garbled:
         more = f" {signs.more}" if len(garbled) > _MAX_NUMBERS else ""

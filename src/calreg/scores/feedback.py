@@ -68,7 +68,7 @@ def read_feedback(
         raise UsageError("expected predictions and outcomes, in this order")
     tick = _tick(progress)
     with tempfile.TemporaryDirectory(prefix="calreg-") as folder:
-        found = [find_files(table.paths) for table in (predictions, outcomes)]
+        found = [_files(table) for table in (predictions, outcomes)]
         with connect([*found[0], *found[1]], folder=folder) as connection:
             sides = []
             for table, files in zip((predictions, outcomes), found, strict=True):
@@ -90,6 +90,21 @@ def read_feedback(
             joined = _joined(connection, sides, twice)
     tick(_STEPS)
     return joined
+
+
+def _files(table: FeedbackTable) -> tuple[str, ...]:
+    """The files of a side.
+
+    Raises:
+        InputError: There are none, or one has a name that no document could hold.
+    """
+    files = find_files(table.paths)
+    for path in files:
+        if any("\ud800" <= sign <= "\udfff" for sign in path):
+            raise InputError(
+                "is no name in UTF-8", where=path, hint="Rename it, or its folder.", code="name"
+            )
+    return files
 
 
 def _tick(progress: Progress | None) -> Callable[[int], None]:

@@ -16,7 +16,9 @@ from calreg.names import nearest
 __all__ = ["OUTCOME_ROLES", "PREDICTION_ROLES", "FeedbackTable", "Kind", "Role", "Side"]
 
 Side: TypeAlias = Literal["predictions", "outcomes"]
-Kind: TypeAlias = Literal["key", "text", "price", "share", "positive", "not_negative", "flag"]
+Kind: TypeAlias = Literal[
+    "key", "text", "price", "share", "factor", "positive", "not_negative", "flag"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ PREDICTION_ROLES: Mapping[str, Role] = {
     "probability": Role("share", ("sell_p60", "predicted_sell_p60", "probability")),
     "hazard": Role("not_negative", ("sell_hazard_daily",)),
     "horizon": Role("positive", ("horizon_days", "horizon")),
-    "factor": Role("positive", ("factor",)),
+    "factor": Role("factor", ("factor",)),
     "group": Role("text", ("condition_bucket", "condition", "group")),
 }
 """Roles of the columns of predictions."""

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 
 from calreg.errors import InputError, UsageError
+from calreg.feedback.values import LEAST_FACTOR, MOST_FACTOR
 from calreg.scores.engine import literal
 from calreg.scores.feedback_columns import Kind
 
@@ -26,6 +27,9 @@ _TIMES = re.compile(r"DATE|TIMESTAMP.*")
 _NULL = '"NULL"'  # the type of a column of a Parquet file that holds nothing at all
 _BLANKS = literal(" \t\r\n")
 _RANGES: dict[Kind, str] = {
+    # Beyond these no price or factor is meant, and their squares would be no numbers.
+    "price": "{0} BETWEEN -1e15 AND 1e15",
+    "factor": f"{{0}} BETWEEN {LEAST_FACTOR!r} AND {MOST_FACTOR!r}",
     "share": "{0} BETWEEN 0 AND 1",
     "positive": "{0} > 0",
     "not_negative": "{0} >= 0",
@@ -167,7 +171,7 @@ def checked_currency(currency: str | None) -> str | None:
     Raises:
         UsageError: It is empty, or has digits, signs or blanks in it.
     """
-    if currency is None or re.fullmatch(r"[^\s\d.,+\-_]{1,8}", currency):
+    if currency is None or re.fullmatch(r"[^\s\d.,+\-_\ud800-\udfff]{1,8}", currency):
         return currency
     raise UsageError(
         f"expected a currency such as '$' or 'EUR', got {currency!r}", hint="--currency '$'"
