@@ -243,7 +243,7 @@ def test_what_steers_a_terminal_is_never_printed(capfd):
 
     from calreg.cli.terminal import note, say
 
-    say(["made \x1b[31mred\u202e.json", Text("head\x07", style="bold")])
+    say(["made \x1b[31mred\u202e.json", Text("head\u202e", style="bold")])
     note(["folder\x9b2J"])
 
     said = capfd.readouterr()
