@@ -1,11 +1,12 @@
 # make demo   the main job, on real scores, in a temporary folder
 # make test   everything that CI runs
-# Both make their own .venv and need Python 3.11 or newer, git and make.
+# make test-faults   the long campaigns: thousands of kills, cuts and full disks; about an hour
+# All make their own .venv and need Python 3.11 or newer, git and make.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint types unit smoke registry bench clean
+.PHONY: demo test test-faults lint types unit smoke registry bench clean
 
 demo: .venv/.demo
 	@$(BIN)/calreg demo
@@ -22,6 +23,10 @@ types: .venv/.test
 unit: .venv/.test
 	$(BIN)/pytest --numprocesses auto --dist worksteal
 
+# Some need root (small disks, power cuts), an sshd, strace: what the machine cannot is skipped.
+test-faults: .venv/.test
+	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/pytest tests/faults --numprocesses auto --dist worksteal
+
 # The built wheel in an environment of its own, away from this folder.
 smoke: .venv/.test
 	rm -rf build/smoke
@@ -35,8 +40,8 @@ smoke: .venv/.test
 registry: .venv/.test
 	$(BIN)/python tests/registry/make_registry.py
 
-bench: .venv/.bench
-	$(BIN)/python tests/benchmarks/run_all.py
+bench: .venv/.bench build/peers/.made
+	$(BIN)/python tests/benchmarks/run_all.py --peers build/peers/bin/python
 
 clean:
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -55,6 +60,14 @@ clean:
 .venv/.test: .venv/.made pyproject.toml
 	@echo "Installing calreg and its test tools into .venv …"
 	@$(BIN)/pip install --quiet --editable . --group test
+	@touch $@
+
+# Large, and of other opinions on versions: an environment of their own.
+build/peers/.made: .venv/.made pyproject.toml
+	rm -rf build/peers
+	$(PYTHON) -m venv build/peers
+	build/peers/bin/pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	build/peers/bin/pip install --quiet --group peers
 	@touch $@
 
 .venv/.bench: .venv/.test

@@ -19,6 +19,7 @@ from importlib.resources import files
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
+from shutil import which
 
 from calreg.documents import HeadRow, LabelRow, load_model_run
 from calreg.errors import CalregError, MissingExtraError
@@ -30,6 +31,7 @@ Say = Callable[[str], None]
 
 MODEL = "digits/forest"
 _MAX_TYPED = 92
+_KEY = "ci.key"
 LOOP = f"{MODEL}/has_loop:loop"
 RULES = """\
 schema: calreg/registry/1.0
@@ -119,12 +121,15 @@ class _Story:
 
     def __init__(self, say: Say) -> None:
         self._say = say
+        # A machine without OpenSSH publishes unsigned, and the pull says so.
+        self._signs = which("ssh-keygen") is not None
         self._outcomes: list[HeadOutcome] = []
 
     def tell(self) -> DemoResult:
         """All of it."""
         self._opening()
         self._runs()
+        self._published()
         self._production()
         applied = self._apply()
         self._retrained()
@@ -159,6 +164,22 @@ class _Story:
         _cut("digits", "all-1797.csv")
         self._run("all-1797.csv")
 
+    def _published(self) -> None:
+        self._chapter("What production may read is published, and signed")
+        self._tell(
+            "Production does not follow every commit of a developer. It reads a branch of its "
+            "own, called stable: the references and an index of them, signed by a key that the "
+            "CI of the registry keeps."
+        )
+        if self._signs:
+            self._type("keys", "new", _KEY, "--comment", "ci")
+            self._type("--registry", "registry", "keys", "trust", f"{_KEY}.pub", "--sign", _KEY)
+        self._publish()
+
+    def _publish(self) -> None:
+        sign = ("--sign", _KEY) if self._signs else ()
+        self._type("--registry", "registry", "stable", "publish", *sign)
+
     def _production(self) -> None:
         self._chapter("Production pulls the references, and only those")
         self._type("pull", "registry", "production")
@@ -184,6 +205,7 @@ class _Story:
         )
         _cut("digits-retrained", "retrained.csv", columns=("item", LOOP))
         self._run("retrained.csv", "--assume", "independent")
+        self._publish()
         self._type("status", "production", expect=1)
         self._type("pull", "registry", "production")
 
@@ -199,6 +221,7 @@ class _Story:
             *("--head", f"{MODEL}/loop_alarm", "--objective", "max-recall@fpr<=0.01"),
             *("--guarantee", "0.95", "--commit"),
         )
+        self._publish()
         self._type("pull", "registry", "production")
         self._type("apply", "apart.csv", "--from", "production", "--head", f"{MODEL}/loop_alarm",
                    "--out", "fired.csv")  # fmt: skip

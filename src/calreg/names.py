@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Literal
 
 from calreg.errors import InputError
@@ -24,6 +25,7 @@ __all__ = [
     "MAX_SEGMENT_LENGTH",
     "PINS_PATH",
     "REGISTRY_FILE",
+    "RETENTION_PATH",
     "SIGNATURE_ENDING",
     "WITHDRAWN_PATH",
     "HeadName",
@@ -54,6 +56,7 @@ MAX_VERSION = 10**9
 REGISTRY_FILE = "registry.yaml"
 PINS_PATH = "pins.json"
 WITHDRAWN_PATH = "withdrawn.json"
+RETENTION_PATH = "retention.json"
 SIGNATURE_ENDING = ".sig"
 INDEX_PATH = "index.json"
 INDEX_SIGNATURE_PATH = INDEX_PATH + SIGNATURE_ENDING
@@ -154,14 +157,7 @@ class HeadName:
         >>> HeadName.parse("essentia/effnet/mood_happy")
         HeadName(model='essentia/effnet', head='mood_happy')
         """
-        model, slash, head = text.rpartition("/")
-        if not slash:
-            raise InputError(
-                f"{text!r} is not a head's full name",
-                hint="Write it as model/head, for example essentia/effnet/mood_happy.",
-                code="name",
-            )
-        return cls(model, head)
+        return _parsed_head(text)
 
     @property
     def full(self) -> str:
@@ -179,6 +175,19 @@ class HeadName:
 
     def __str__(self) -> str:
         return self.full
+
+
+@lru_cache(maxsize=2**14)
+def _parsed_head(text: str) -> HeadName:
+    # A pull of a thousand heads asks for each name some ten times.
+    model, slash, head = text.rpartition("/")
+    if not slash:
+        raise InputError(
+            f"{text!r} is not a head's full name",
+            hint="Write it as model/head, for example essentia/effnet/mood_happy.",
+            code="name",
+        )
+    return HeadName(model, head)
 
 
 def check_label(label: str) -> str:
@@ -261,7 +270,7 @@ def packed_path(model: str) -> str:
 
 Kind = Literal[
     "registry", "pins", "run", "model-run", "version", "reference", "move",
-    "withdrawn", "keys", "keys-signature",
+    "withdrawn", "retention", "keys", "keys-signature",
 ]  # fmt: skip
 
 
@@ -297,6 +306,7 @@ _BY_NAME: dict[str, Kind] = {
     REGISTRY_FILE: "registry",
     PINS_PATH: "pins",
     WITHDRAWN_PATH: "withdrawn",
+    RETENTION_PATH: "retention",
 }
 _NUMBERED: dict[re.Pattern[str], Kind] = {
     re.compile(r"runs/([1-9][0-9]{0,9})\.json"): "run",

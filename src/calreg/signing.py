@@ -93,7 +93,12 @@ def new_key(path: Path, comment: str) -> PublicKey:
         if os.path.lexists(file):
             raise _refused(file, "is there already; a key is never overwritten", code="key-exists")
     if not path.parent.is_dir():
-        raise _refused(path, f"there is no folder {str(path.parent)!r}", code="no-such-folder")
+        raise _refused(
+            path,
+            f"there is no folder {str(path.parent)!r}",
+            hint=f"mkdir -p -m 700 {path.parent}",
+            code="no-such-folder",
+        )
     _run(path, "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path.absolute()))
     return _read_public(public)
 
@@ -195,7 +200,11 @@ def _complaint(key: Path, err: str, *, is_attended: bool) -> CalregError:
     if "match private" in err:
         return _refused(key, f"{key.name}{_PUBLIC} is not its public half", code="key-mismatch")
     if "load public key" in err or "invalid format" in err or "error in libcrypto" in err:
-        return _refused(key, "this is no private key that ssh-keygen can read")
+        return _refused(
+            key,
+            "this is no private key that ssh-keygen can read",
+            hint="In CI: is the secret set, and were its line breaks kept?",
+        )
     lines = [" ".join(line.split()) for line in err.splitlines() if line.strip()]
     words = "".join(c if c.isprintable() else "?" for c in (lines or ["no reason given"])[0])
     return _refused(key, f"ssh-keygen refuses: {words[:_SHOWN_CHARACTERS]}")

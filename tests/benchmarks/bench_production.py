@@ -47,6 +47,7 @@ class Cost:
 def run(line: Sequence[str], cwd: Path | None = None) -> None:
     """One process, which must end well."""
     quiet = {**os.environ, "CALREG_CALIBRATE_HEADS": "true", "GIT_TERMINAL_PROMPT": "0"}
+    quiet.pop("PYTHONDONTWRITEBYTECODE", None)  # as it is installed, compiled once
     subprocess.run(line, cwd=cwd, env=quiet, check=True, capture_output=True)
 
 
@@ -88,7 +89,9 @@ class Peers:
 
     def branch_again(self) -> None:
         """The same, one publication later."""
-        run(["git", "pull", "--quiet", "--depth=1", "--rebase"], self.folder / "branch")
+        place = self.folder / "branch"
+        run(["git", "fetch", "--quiet", "--depth=1", "origin", "stable"], place)
+        run(["git", "reset", "--quiet", "--hard", "FETCH_HEAD"], place)
 
 
 def publish(registry: Path) -> float:

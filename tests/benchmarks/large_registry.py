@@ -30,13 +30,13 @@ def head_names(heads: int, *, per_model: int = 100) -> list[HeadName]:
 
 
 def calibration(name: HeadName, version: int) -> Calibration:
-    """A calibration of two labels as a run makes one, about 2.5 kB."""
+    """A calibration of two labels as a run makes one, of a thousand items each, about 2.5 kB."""
     chance = random.Random(f"{name.full}@{version}")
     return Calibration(name, version, {label: _label(chance) for label in ("no", "yes")})
 
 
 def _label(chance: random.Random) -> LabelCalibration:
-    counts = [chance.randrange(0, 900) for _ in range(100)]
+    counts = [chance.randrange(0, 21) for _ in range(100)]
     steps = sorted(chance.random() for _ in range(9))
     quantiles = dict(zip(("p1", "p5", "p25", "p50", "p75", "p95", "p99"), steps[1:8], strict=True))
     seen = Distribution(

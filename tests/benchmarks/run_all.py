@@ -5,6 +5,7 @@ Each prints ratios against a peer in the same run, with versions. None of them i
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 from pathlib import Path
@@ -22,15 +23,21 @@ BENCHMARKS = (
     ("bench_fits.py",),
     ("bench_feedback.py",),
     ("bench_publish.py", "1000", "50"),
+    ("bench_race.py",),
+    ("bench_race.py",),
 )
+WITH_PEERS = (("bench_production.py",), ("bench_site.py",))
 
 
-def main() -> None:
+def main(peers: str | None) -> None:
     """Run them one by one; stop at the first that breaks."""
-    for name, *options in BENCHMARKS:
+    beside = ("--peers", peers) if peers else ()
+    for name, *options in (*BENCHMARKS, *((*row, *beside) for row in WITH_PEERS)):
         print(f"\n== {name} {' '.join(options)}", flush=True)
         subprocess.run([sys.executable, str(HERE / name), *options], check=True)
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--peers", help="the Python of an environment with the group `peers`")
+    main(parser.parse_args().peers)

@@ -186,7 +186,7 @@ def test_declined_push_keeps_the_run(cli, published, drifted, git, tmp_path):
 
     assert said.code == 4
     assert "only through review" in said.err
-    assert "git push origin main" in said.err
+    assert "calreg push" in said.err
     assert git(published, "log", "-1", "--format=%s").startswith("Run 2")
 
 

@@ -261,7 +261,7 @@ def test_a_list_is_pushed(cli, registry, desk, git, tmp_path):
     assert "pushed to" in said.out
     assert git(remote, "rev-parse", "main") == git(registry, "rev-parse", "HEAD")
     said = cli("keys", "trust", public(key), public(other), "--sign", key)
-    assert "Next: git push origin main" in said.out
+    assert "Next: calreg push, calreg stable publish" in said.out
 
 
 def test_a_list_that_somebody_else_replaced_is_not_published(cli, signed_once, desk, git, tmp_path):

@@ -13,6 +13,9 @@ WRITING = [
     ["rollback", "m/mood", "v1", "--reason", "x"],
     ["pin", "m/mood", "--reason", "x"],
     ["unpin", "m/mood", "--reason", "x"],
+    ["withdraw", "m/mood", "v1", "--reason", "x"],
+    ["push"],
+    ["gc"],
     ["import", "SCORES"],
 ]
 READING = [

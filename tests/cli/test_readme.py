@@ -69,10 +69,10 @@ def test_every_command_of_the_readme_works(cli, elsewhere, monkeypatch):
             monkeypatch.chdir(words[1])
             continue
         assert words[0] == "calreg"
-        if words[1] == "pull":  # another machine, beside the registry
-            (elsewhere / "production").mkdir()
+        if words[1] in {"pull", "verify", "status"}:  # another machine, beside the registry
+            (elsewhere / "production").mkdir(exist_ok=True)
             monkeypatch.chdir(elsewhere / "production")
-        if words[-1] == "doctor":
+        elif words[1] in {"withdraw", "stable", "doctor"}:
             monkeypatch.chdir(elsewhere / "calibrations")
         said = cli(*words[1:])
         assert said.code == 0, f"{words}: {said.err}"

@@ -11,7 +11,7 @@ import calreg
 
 SOURCE = Path(calreg.__file__).parent
 
-WORDS = {"errors", "names", "documents", "methods"}
+WORDS = {"errors", "names", "documents", "methods", "signatures"}
 CORE = {
     "calibrate",
     "decisions",
@@ -19,17 +19,31 @@ CORE = {
     "evaluate",
     "feedback",
     "formats",
+    "gate",
     "labelled",
     "noise",
     "plan",
     "summaries",
     "tuning",
 }
-SHELL = {"scores", "collect", "git", "registry", "client", "config", "failpoints", "overrides"}
+SHELL = {
+    "client",
+    "collect",
+    "config",
+    "failpoints",
+    "git",
+    "hosting",
+    "overrides",
+    "registry",
+    "scores",
+    "signing",
+    "site",
+}
 
 # Each room and the rooms below it that it may import.
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "signatures": {"errors"},
     "names": {"errors"},
     "documents": {"errors", "names"},
     "methods": {"errors", "documents"},
@@ -44,13 +58,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "drift": WORDS | {"summaries", "noise", "decisions"},
     "plan": WORDS | {"drift", "decisions"},
     "feedback": WORDS | {"labelled", "evaluate"},
+    "gate": WORDS | {"drift", "decisions", "evaluate", "plan", "labelled", "noise", "summaries"},
     "formats": WORDS,
     "scores": WORDS | {"calibrate", "labelled", "feedback"},
     "collect": WORDS | {"scores", "failpoints"},
     "git": WORDS | {"failpoints"},
-    "registry": WORDS | {"plan", "drift", "git", "failpoints"},
-    "client": WORDS | {"git", "failpoints"},
+    "registry": WORDS | {"plan", "drift", "gate", "git", "failpoints"},
+    "site": WORDS | {"plan", "git", "registry"},
+    # `formats` for plain copies that another system reads.
+    "client": WORDS | {"git", "failpoints", "formats"},
     "config": WORDS,
+    "signing": WORDS,
+    # Pull requests at a host, by its API.
+    "hosting": {"errors", "documents"},
     # An application's start pays for the standard library and the errors.
     "overrides": {"errors"},
     "report": WORDS | CORE,
@@ -64,7 +84,7 @@ ONLY_IN = {
     "duckdb": {"scores"},
     "nanoarrow": {"scores"},
     "git": {"git"},
-    "subprocess": {"git"},
+    "subprocess": {"git", "signing"},
     "click": {"cli"},
     "rich": {"cli", "report"},
     "vl_convert": {"cli"},

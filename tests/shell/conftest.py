@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 from githttp import GitServer
+from warmth import bench, edited, editions, first_bench, sited, warm
 
 from calreg.git import Repository, init_repository
+
+__all__ = ["bench", "edited", "editions", "first_bench", "sited", "warm"]  # fixtures made elsewhere
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

@@ -26,12 +26,19 @@ class GitServer:
         root: The folder; `root/x.git` is served as `url/x.git`.
         token: The password that requests must carry, if any.
         redirect_to: Answer every request with a redirect to this address.
+        is_old: Speak the first version of git's protocol only.
     """
 
     def __init__(
-        self, root: Path, *, token: str | None = None, redirect_to: str | None = None
+        self,
+        root: Path,
+        *,
+        token: str | None = None,
+        redirect_to: str | None = None,
+        is_old: bool = False,
     ) -> None:
         self.root, self.token, self.redirect_to = root, token, redirect_to
+        self.is_old = is_old
         self.requests: list[tuple[str, str, str | None]] = []
         self.sent = 0
         handler = type("Handler", (_Handler,), {"git_server": self})
@@ -99,6 +106,10 @@ class _Handler(BaseHTTPRequestHandler):
             return b"".join(parts)
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
+    @property
+    def _git_protocol(self) -> str:
+        return self.headers.get("Git-Protocol", "")
+
     def _answer(self, body: bytes) -> None:
         parts = urlsplit(self.path)
         variables = {
@@ -112,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
             "CONTENT_TYPE": self.headers.get("Content-Type", ""),
             "CONTENT_LENGTH": str(len(body)),
             "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-            "HTTP_GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+            "HTTP_GIT_PROTOCOL": "" if self.git_server.is_old else self._git_protocol,
             "REMOTE_USER": "tester",  # http-backend takes pushes from somebody it knows
             "REMOTE_ADDR": "127.0.0.1",
         }

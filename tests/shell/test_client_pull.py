@@ -11,6 +11,7 @@ from published import HAPPY, RELAXED, TIMBRE, Published, calibration
 
 from calreg import Client
 from calreg.client import Installed, status, verify
+from calreg.documents import Retention
 from calreg.errors import (
     DigestMismatchError,
     InputError,
@@ -566,3 +567,24 @@ def test_progress(registry, dest):
     client_of(registry).pull(dest, progress=lambda done, total: told.append((done, total)))
 
     assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_a_collected_version_is_no_rewritten_history(registry, installed):
+    """A version that the registry collected may be gone; one that is merely gone may not."""
+    for head in ALL:
+        registry.add(head, 2)
+        (registry.folder / HeadName.parse(head).version_path(1)).unlink()
+    registry.commit("Run 2, and the folders of run 1 are gone")
+    client = client_of(registry)
+
+    with pytest.raises(RegistryError, match="no longer has"):
+        client.pull(installed)
+
+    models = {HeadName.parse(head).model for head in ALL}
+    record = Retention(1, dict.fromkeys(models, ((1, 1),)))
+    registry.write("retention.json", record.to_bytes())
+    registry.commit("Collect run 1")
+
+    assert client.pull(installed).updated == ALL
+    with pytest.raises(InputError, match="was collected"):
+        client.pull(installed, [f"{HAPPY}@v1"])

@@ -11,6 +11,7 @@ import pytest
 
 from calreg.errors import InputError, RegistryError, StaleRegistryError, TransportError
 from calreg.git import Repository, init_repository
+from calreg.git.health import locks
 from calreg.git.process import Git
 from calreg.git.tree import Entry
 
@@ -561,9 +562,10 @@ def test_refs_are_kept_listed_and_dropped(repository, publish):
 def test_locks_of_git_are_listed(repository, publish):
     """Whatever file keeps git from writing here is named; without any there is none."""
     publish(repository, {"a": b"1\n"})
-    assert repository.locks() == []
+    assert locks(repository) == []
     files = [repository.git_dir / "index.lock", repository.git_dir / "refs/heads/main.lock"]
     for file in files:
         file.touch()
 
-    assert repository.locks() == files
+    assert [lock.path for lock in locks(repository)] == files
+    assert not any(lock.is_stale for lock in locks(repository))

@@ -100,3 +100,24 @@ def test_promote_pushes(
     assert (move["pushed"], move["before"], move["after"]) == (True, 1, 2)
     assert tips([clones[1], remote_folder], run_git) == {move["commit"]}
     assert run_git(clones[1], "status", "--porcelain") == ""
+
+
+def test_withdrawal_that_was_faster(
+    clones: list[Path], tmp_path: Path, run_git: Git, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A promotion from a clone that is behind is refused if the version was withdrawn meanwhile."""
+    one, other = map(str, clones)
+    for power in (1.0, 3.0):
+        scores = str(table(tmp_path / f"{power}.csv", power=power))
+        assert call(["--registry", one, "run", scores, "--head", "m/mood", "--push"]) == 0
+    assert call(["--registry", one, "rollback", "m/mood", "--reason", "x", "--push"]) == 0
+    assert call(["--registry", one, "unpin", "m/mood", "--reason", "x", "--push"]) == 0
+    run_git(clones[1], "pull", "--quiet")
+    assert call(["--registry", one, "withdraw", "m/mood", "v2", "--reason", "bad", "--push"]) == 0
+    before = tips([clones[0]], run_git)
+
+    code = call(["--registry", other, "promote", "m/mood", "v2", "--reason", "y", "--push"])
+
+    assert code == 4
+    assert "v2 of m/mood is withdrawn" in capsys.readouterr().err
+    assert tips([clones[0]], run_git) == before

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import signal
 import subprocess
@@ -13,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from computing import DANCE, HAPPY, at, computed, fresh_copy, publish_run
+from computing import DANCE, HAPPY, WHEN, at, computed, fresh_copy, publish_run
 
 from calreg import failpoints
 from calreg.errors import InputError, RegistryError, StaleRegistryError, TransportError
@@ -190,7 +189,7 @@ def test_every_race_lost_keeps_the_run(cloned: Clone, remote_folder: Path, run_g
     assert is_clean(one, run_git)
     kept = run_git(one.root, "for-each-ref", "--format=%(refname)", "refs/calreg/outbox").strip()
     assert kept in str(caught.value)
-    assert f"git push origin {kept}:refs/heads/main" in (caught.value.hint or "")
+    assert "calreg push" in (caught.value.hint or "")
     assert "Run 3" in run_git(one.root, "log", "-1", "--format=%s", kept)
     assert [(item.ref, item.subject[:5]) for item in one.waiting()] == [(kept, "Run 3")]
     done = racing(one, iter([]), digest=2)
@@ -203,12 +202,12 @@ def test_kept_run_that_was_pushed_by_hand(cloned: Clone, remote_folder: Path, ru
     """A kept run waits until its commit is published, by whatever way, and is forgotten then."""
     one, other = cloned("one"), cloned("other")
     faster = iter([lambda: publish_run(other, {HAPPY: 0.5}, digest=5, push=True)])
-    with pytest.raises(StaleRegistryError) as caught:
+    with pytest.raises(StaleRegistryError):
         racing(one, faster, digest=2, attempts=1)
     kept = one.waiting()[0]
     run_git(remote_folder, "branch", "-f", "main", "main~1")
 
-    follow((caught.value.hint or "").partition(",")[0], one.root)
+    run_git(one.root, "push", "--quiet", "origin", f"{kept.ref}:refs/heads/main")
 
     assert remote_tip(remote_folder, run_git) == kept.commit
     publish_run(one, {HAPPY: 0.9}, digest=3, push=True)
@@ -241,41 +240,62 @@ def test_many_publishers_at_once(cloned: Clone, run_git: Git) -> None:
     assert all(is_clean(clone, run_git) for clone in clones)
 
 
-def test_wait_is_a_random_part_of_a_growing_bound() -> None:
-    """Between tries the wait is drawn from a bound that doubles up to a limit."""
+def test_wait_is_a_random_part_of_what_a_try_takes() -> None:
+    """Waits are drawn from a bound in times of a try: less for who lost often, up to a limit."""
     waits: list[float] = []
-    retry = Retry(first_s=1.0, longest_s=5.0, pause=waits.append, chance=lambda: 0.5)
+    retry = Retry(longest_s=5.0, pause=waits.append, chance=lambda: 0.5)
 
-    for tries in (1, 2, 3, 9):
-        retry.wait(tries)
+    for lost in (1, 2, 6, 8, 10, 16):
+        retry.wait(lost, took_s=0.5)
 
-    assert waits == [1.0, 2.0, 2.5, 2.5]
+    assert waits == [1.0, 0.75, 0.125, 0.125, 0.5, 2.5]
+
+
+def test_winner_lets_others_go(cloned: Clone) -> None:
+    """Who published among others a moment ago waits before the next try, and nobody else does."""
+    one, other = cloned("one"), cloned("other")
+    waits: list[float] = []
+    retry = Retry(pause=waits.append, chance=lambda: 0.5)
+
+    def run(registry: Registry, digest: int) -> None:
+        brings = computed({HAPPY: 0.5}, digest=digest)
+        registry.publish(
+            lambda state: plan_run(state, brings, timestamp=at(9), tool="calreg 0"),
+            push=True,
+            retry=retry,
+        )
+
+    run(one, 2)
+    run(one, 3)
+    assert waits == []
+    run(other, 4)
+    run(one, 5)
+    assert waits == []
+    run(one, 6)
+    assert len(waits) == 1
+    run(one, 7)
+    assert len(waits) == 1
 
 
 def test_branches_that_diverged(cloned: Clone, run_git: Git) -> None:
-    """Commits on both sides that the other lacks are for a person to sort out."""
+    """Where both sides have commits that the other lacks, a run is kept, and a push has it all."""
     one, other = cloned("one"), cloned("other")
     publish_run(one, {HAPPY: 0.7}, digest=2, push=True)
     publish_run(other, {HAPPY: 0.6}, digest=3)
-    before = other.repository.tip()
 
-    with pytest.raises(RegistryError, match="have both moved on") as caught:
+    with pytest.raises(RegistryError, match=r"have both moved on.*Run 3 is kept as") as caught:
         publish_run(other, {HAPPY: 0.8}, digest=4, push=True)
-    assert "git branch mine" in (caught.value.hint or "")
-    assert other.repository.tip() == before
+    assert "calreg push" in (caught.value.hint or "")
     assert is_clean(other, run_git)
+    other.push(when=WHEN)
+    assert [int(run.inputs.digest, 16) for run in other.at().runs()] == [1, 2, 3, 4]
 
 
 # --- refusals -----------------------------------------------------------------------------
 
 
-def follow(hint: str | None, folder: Path) -> None:
-    """Do what a hint says."""
-    subprocess.run(shlex.split(hint or ""), cwd=folder, check=True, capture_output=True)
-
-
 def test_hook_that_declines(cloned: Clone, remote_folder: Path, run_git: Git) -> None:
-    """A server's refusal is told in its words; the run is kept, and the hint pushes it."""
+    """A server's refusal is told in its words; the run is kept, and `calreg push` pushes it."""
     one = cloned("one")
     before = remote_tip(remote_folder, run_git)
     file = hook(remote_folder, "echo 'frozen until Monday' >&2\nexit 1")
@@ -286,13 +306,14 @@ def test_hook_that_declines(cloned: Clone, remote_folder: Path, run_git: Git) ->
     assert caught.value.code == "push-refused"
     assert remote_tip(remote_folder, run_git) == before
     assert is_clean(one, run_git)
+    assert "calreg push" in (caught.value.hint or "")
     file.unlink()
-    follow(caught.value.hint, one.root)
+    one.push(when=WHEN)
     assert remote_tip(remote_folder, run_git) == one.repository.tip() != before
 
 
 def test_remote_that_is_gone(cloned: Clone, remote_folder: Path, run_git: Git) -> None:
-    """Without a connection the run is committed here, and the hint pushes it later."""
+    """Without a connection the run is committed here, and `calreg push` pushes it later."""
     one = cloned("one")
     remote_folder.rename(remote_folder.with_suffix(".away"))
 
@@ -301,8 +322,9 @@ def test_remote_that_is_gone(cloned: Clone, remote_folder: Path, run_git: Git) -
 
     assert is_clean(one, run_git)
     assert [run.version for run in one.runs()] == [1, 2]
+    assert "calreg push" in (caught.value.hint or "")
     remote_folder.with_suffix(".away").rename(remote_folder)
-    follow(caught.value.hint, one.root)
+    one.push(when=WHEN)
     assert remote_tip(remote_folder, run_git) == one.repository.tip()
 
 

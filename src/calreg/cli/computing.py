@@ -22,8 +22,6 @@ __all__ = ["GridOf", "computed_of", "grid_of", "inputs_of"]
 GridOf = Callable[[HeadName, str], tuple[float, float] | None]
 
 _SHOWN = 3
-_TUNE = "calreg tune"
-_FEEDBACK = "calreg feedback apply"
 
 
 def grid_of(state: RegistryState) -> GridOf:
@@ -69,12 +67,12 @@ def computed_of(scores: Scores, state: RegistryState) -> Computed:
         InputError: None can.
     """
     from calreg.calibrate import minmax
-    from calreg.plan import Computed
+    from calreg.plan import Computed, tuned_problem
 
     excluded = {
         name.full: problem
         for name, head in scores.heads.items()
-        if (problem := _tuned(name, state) or _problem(head, state.settings)) is not None
+        if (problem := tuned_problem(name, state) or _problem(head, state.settings)) is not None
     }
     kept = {name: head for name, head in scores.heads.items() if name.full not in excluded}
     if not kept:
@@ -90,20 +88,6 @@ def computed_of(scores: Scores, state: RegistryState) -> Computed:
         excluded=excluded,
         inputs=inputs_of(scores),
     )
-
-
-def _tuned(name: HeadName, state: RegistryState) -> str | None:
-    """Why a head is no matter of scores alone: what its reference holds."""
-    reference = state.references.get(name)
-    labels = reference.calibration.labels.values() if reference is not None else ()
-    if any(label.method == "factor" for label in labels):
-        return f"its reference holds factors; {_FEEDBACK} makes new ones"
-    tuned = [label for label in labels if label.method != "minmax"]
-    if not tuned:
-        return None
-    if any(label.decision is not None for label in tuned):
-        return f"its reference holds thresholds; {_TUNE} makes new ones"
-    return f"its reference holds probability maps; {_TUNE} makes new ones"
 
 
 def _problem(head: HeadScores, settings: RegistrySettings) -> str | None:
@@ -129,11 +113,13 @@ def _none_left(excluded: dict[str, str]) -> InputError:
 
 
 def _hint(excluded: Mapping[str, str]) -> str:
-    fed_back = sorted(head for head, reason in excluded.items() if _FEEDBACK in reason)
+    from calreg.plan import FEEDBACK_COMMAND, TUNE_COMMAND
+
+    fed_back = sorted(head for head, reason in excluded.items() if FEEDBACK_COMMAND in reason)
     if fed_back:
         head = fed_back[0]
         return f"calreg feedback run, then calreg feedback apply --head {head} --commit."
-    tuned = sorted(head for head, reason in excluded.items() if _TUNE in reason)
+    tuned = sorted(head for head, reason in excluded.items() if TUNE_COMMAND in reason)
     if tuned:
         return f"calreg tune LABELLED --head {tuned[0]} --commit, with scores whose truth is known."
     if any("are needed" in reason for reason in excluded.values()):

@@ -8,18 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from calreg.cli.checkup import (
-    Checked,
-    Level,
-    installation_checks,
-    installed_checks,
-    registry_checks,
-)
+from calreg.cli.checkup import Checked, Level, installation_checks
+from calreg.cli.checkup_installed import installed_checks, installed_fixes
+from calreg.cli.checkup_registry import registry_checks, registry_fixes
 from calreg.cli.group import Session, pass_session
 from calreg.cli.opening import config_of, open_registry
 from calreg.cli.options import json_option
 from calreg.cli.terminal import print_json, say, signs
-from calreg.errors import InputError
+from calreg.errors import CalregError
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -38,7 +34,11 @@ _STYLE = {"ok": "green", "note": "yellow", "problem": "red"}
     type=click.Path(path_type=Path),
     help="Check what calreg pull installed in DEST, too.",
 )
-@click.option("--fix", is_flag=True, help="Finish or forget an interrupted command; nothing else.")
+@click.option(
+    "--fix",
+    is_flag=True,
+    help="Put right what is safe: interrupted commands, old locks, lost copies, broken caches.",
+)
 @json_option
 @pass_session
 def doctor_command(session: Session, /, *, installed: Path | None, fix: bool, as_json: bool) -> int:
@@ -47,9 +47,10 @@ def doctor_command(session: Session, /, *, installed: Path | None, fix: bool, as
     found = list(installation_checks(config, session.folder or Path.cwd()))
     registry = _registry(session, found)
     if registry is not None:
-        found += _fixed(registry) if fix else []
+        found += _fixes(registry) if fix else []
         found += registry_checks(registry)
     if installed is not None:
+        found += installed_fixes(installed) if fix else []
         found += installed_checks(installed)
     is_well = all(one.level != "problem" for one in found)
     if as_json:
@@ -63,22 +64,21 @@ def _registry(session: Session, found: list[Checked]) -> Registry | None:
     """The registry, or a finding; that there is none here is only a note."""
     try:
         return open_registry(session)
-    except InputError as error:
+    except CalregError as error:
         is_asked_for = session.folder is not None or error.code != "not-a-registry"
         level: Level = "problem" if is_asked_for else "note"
         found.append(Checked(level, "registry", str(error), error.hint))
         return None
 
 
-def _fixed(registry: Registry) -> Iterator[Checked]:
-    repository = registry.repository
-    with repository.lock():
-        recovery = repository.recover()
-    if recovery.outcome != "none":
-        commit = (recovery.commit or "")[:12]
-        yield Checked("ok", "fixed", f"the interrupted command was {recovery.outcome}: {commit}")
-    for path in recovery.conflicts:
-        yield Checked("note", "fixed", f"{path}: changed since by somebody, left alone")
+def _fixes(registry: Registry) -> list[Checked]:
+    """What could be put right; if something cannot be, the checks say what it is."""
+    found: list[Checked] = []
+    try:
+        found.extend(registry_fixes(registry))
+    except CalregError as error:
+        found.append(Checked("problem", "fixed", str(error), error.hint))
+    return found
 
 
 def _lines(found: Sequence[Checked]) -> Iterator[Text]:

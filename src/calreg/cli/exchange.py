@@ -210,9 +210,13 @@ def _file_bases(texts: Sequence[str], names: Sequence[HeadName]) -> dict[str, st
 
 
 def _chosen(registry: Registry, heads: Sequence[str]) -> list[Calibration]:
-    if not heads:
-        return [reference.calibration for reference in registry.state().references.values()]
-    return [registry.calibration(*parse_head_at(head)).calibration for head in heads]
+    from calreg.plan import refuse_withdrawn
+
+    state = registry.state()
+    found = [registry.calibration(*parse_head_at(head)) for head in heads]
+    for reference in found or state.references.values():
+        refuse_withdrawn(state, reference)
+    return [one.calibration for one in found or state.references.values()]
 
 
 def _write(folder: Path, files: Mapping[str, bytes], *, replace: bool) -> int:

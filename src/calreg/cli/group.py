@@ -40,8 +40,15 @@ _SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         ),
         "promote": ("move", "Move a head's reference to a newer version."),
         "rollback": ("move", "Move a head's reference back, and hold it there."),
+        "withdraw": ("move", "Mark a version as unfit for any use."),
         "pin": ("move", "Hold a head's reference where it is."),
         "unpin": ("move", "Let runs move a head's reference again."),
+        "propose": ("propose", "Compute a run and open a pull request for it."),
+        "push": ("push", "Publish runs and moves that wait here."),
+        "gc": ("gc", "Take versions that nothing needs off the tip."),
+        "stable": ("stable", "Publish references for production: index, signatures."),
+        "site": ("site", "Build a static site of the published references."),
+        "keys": ("keys", "Keys that sign the index: make them, trust them, list them."),
         "import": ("exchange", "Make a run of calibrations that another system kept."),
     },
     "Look": {
@@ -57,6 +64,7 @@ _SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "apply": ("apply", "Write calibrated scores for raw ones."),
     },
     "Check": {
+        "gate": ("gate", "Judge a change to the registry: may it be merged?"),
         "doctor": ("doctor", "Check this installation and a registry."),
         "demo": ("setup", "See the whole loop on real data, in a temporary folder."),
     },
@@ -65,7 +73,7 @@ _COMMANDS = {name: row for section in _SECTIONS.values() for name, row in sectio
 
 EXIT_CODES = (
     ("0", "yes, or done"),
-    ("1", "verify, status, doctor: no; feedback: an alert fired"),
+    ("1", "gate, verify, status, doctor: no; feedback: an alert fired"),
     ("2", "usage"),
     ("3", "the input is refused; nothing was written"),
     ("4", "the registry refuses"),

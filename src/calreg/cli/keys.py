@@ -232,7 +232,7 @@ def _tell(registry: Registry, done: Published, plan: KeysPlan) -> None:
 
     pushed = f", pushed to {done.remote}" if done.pushed else ""
     remote = registry.repository.remote(done.branch)
-    steps = [f"git push {remote.name} {done.branch}"] if remote and not done.pushed else []
+    steps = ["calreg push"] if remote and not done.pushed else []
     say(
         [
             *changed_lines(plan, signs=signs()),

@@ -48,7 +48,8 @@ def _show_all(registry: Registry, *, as_json: bool) -> None:
     if as_json:
         print_json(overview_json(registry.name, heads))
     else:
-        say(overview_lines(registry.name, heads, width=width(), signs=signs()))
+        withdrawn = registry.now.withdrawn
+        say(overview_lines(registry.name, heads, width=width(), signs=signs(), withdrawn=withdrawn))
 
 
 def _show_one(registry: Registry, name: HeadName, version: int | None, *, as_json: bool) -> None:
@@ -101,6 +102,7 @@ def _status(
         latest=latest[0] if latest else None,
         last_row=latest[1] if latest else None,
         pin=registry.pins().heads.get(name.full),
+        withdrawn=registry.now.withdrawn.heads.get(name.full, {}),
     )
 
 
@@ -144,16 +146,25 @@ def diff_command(session: Session, *, head: str, old: str, new: str, as_json: bo
     """Compare version V2 of HEAD with V1: drift, decisions and quantiles."""
     from calreg.drift import drift_between
     from calreg.report.diff import diff_json, diff_lines
+    from calreg.report.heads import withdrawn_text
 
     registry = open_registry(session)
     name = HeadName.parse(head)
     before = registry.calibration(name, parse_version(old)).calibration
     after = registry.calibration(name, parse_version(new)).calibration
+    unfit = {
+        version: found
+        for version in (before.version, after.version)
+        if (found := registry.now.withdrawn.of(name.full, version)) is not None
+    }
     rules = registry.settings().for_head(name)
     drift = drift_between(
         after.labels, before.labels, thresholds=rules.thresholds, assume=rules.assume
     )
     if as_json:
-        print_json(diff_json(before, after, drift, rules.thresholds))
+        withdrawn = {f"v{version}": one.to_json() for version, one in unfit.items()}
+        document = diff_json(before, after, drift, rules.thresholds)
+        print_json({**document, "withdrawn": withdrawn})
     else:
+        say(f"{name} {withdrawn_text({version: one})}" for version, one in unfit.items())
         say(diff_lines(before, after, drift, rules.thresholds, width=width(), signs=signs()))

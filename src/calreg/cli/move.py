@@ -1,8 +1,12 @@
-"""`promote`, `rollback`, `pin`, `unpin`: a person moves or holds one reference, and says why."""
+"""`promote`, `rollback`, `pin`, `unpin`, `withdraw`: a person decides about one head, and says why.
+
+Versions are looked up on the tip that the decision is committed on, so that somebody who
+was faster is taken into account.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,29 +17,50 @@ from calreg.cli.options import (
     json_option,
     push_option,
     reason_option,
+    sign_option,
+    signers_with,
     timestamp_option,
     version_number,
     when,
 )
 from calreg.cli.publishing import warnings_of
 from calreg.cli.terminal import note, print_json, say, signs
-from calreg.names import HeadName
+from calreg.errors import UsageError
+from calreg.names import HeadName, parse_version
 
 if TYPE_CHECKING:
     from calreg.documents import Move
-    from calreg.plan import MovePlan, RegistryState
-    from calreg.registry import Published, Registry
+    from calreg.plan import MovePlan
+    from calreg.registry import Published, Registry, Snapshot
+    from calreg.registry.both import BothBranches
 
-__all__ = ["pin_command", "promote_command", "rollback_command", "unpin_command"]
+__all__ = [
+    "pin_command",
+    "promote_command",
+    "rollback_command",
+    "unpin_command",
+    "withdraw_command",
+]
 
-_Planner = Callable[["RegistryState", str, str], "MovePlan"]
+_Planner = Callable[["Snapshot", str, str], "MovePlan"]
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
-    """What all four take."""
+    """What all of them take."""
     for option in (json_option, timestamp_option, push_option, reason_option):
         command = option(command)
     return command
+
+
+def _at_once(command: Callable[..., None]) -> Callable[..., None]:
+    """What those take that production should not wait for."""
+    stable = click.option(
+        "--stable",
+        "is_at_once",
+        is_flag=True,
+        help="Move the branch that production reads in the same push: both, or neither.",
+    )
+    return stable(sign_option(command))
 
 
 @click.command("promote")
@@ -48,11 +73,11 @@ def promote_command(session: Session, /, *, head: str, version: str, **options: 
     from calreg.plan import plan_promote
 
     registry, name = _open(session, head, command="promote")
-    target = registry.calibration(name, version_number(version))
+    number = parse_version(version)
 
-    def planner(state: RegistryState, by: str, timestamp: str) -> MovePlan:
-        reason = options["reason"]
-        return plan_promote(state, target, by=by, reason=reason, timestamp=timestamp)
+    def planner(snapshot: Snapshot, by: str, timestamp: str) -> MovePlan:
+        target, reason = snapshot.calibration(name, number), options["reason"]
+        return plan_promote(snapshot.state, target, by=by, reason=reason, timestamp=timestamp)
 
     _publish(registry, planner, options)
 
@@ -60,6 +85,7 @@ def promote_command(session: Session, /, *, head: str, version: str, **options: 
 @click.command("rollback")
 @click.argument("head", metavar="HEAD")
 @click.argument("version", required=False, metavar="[VERSION]")
+@_at_once
 @_options
 @pass_session
 def rollback_command(
@@ -70,14 +96,57 @@ def rollback_command(
     No run moves the head again until calreg unpin HEAD.
     """
     from calreg.plan import plan_rollback
+    from calreg.registry.former import previous
 
     registry, name = _open(session, head, command="rollback")
     number = version_number(version)
-    target = registry.calibration(name, number or registry.previous(name))
 
-    def planner(state: RegistryState, by: str, timestamp: str) -> MovePlan:
+    def planner(snapshot: Snapshot, by: str, timestamp: str) -> MovePlan:
+        target = snapshot.calibration(name, number or previous(snapshot, name))
         reason = options["reason"]
-        return plan_rollback(state, target, by=by, reason=reason, timestamp=timestamp)
+        return plan_rollback(snapshot.state, target, by=by, reason=reason, timestamp=timestamp)
+
+    _publish(registry, planner, options)
+
+
+@click.command("withdraw")
+@click.argument("head", metavar="HEAD")
+@click.argument("version", metavar="VERSION")
+@click.option(
+    "--to",
+    metavar="VERSION",
+    help="Where the reference goes if it holds VERSION; else where it was before.",
+)
+@_at_once
+@_options
+@pass_session
+def withdraw_command(
+    session: Session, /, *, head: str, version: str, to: str | None, **options: Any
+) -> None:
+    """Mark VERSION of HEAD as unfit for any use: clients refuse it, even where it is installed.
+
+    If the reference holds it, it goes back to the version before and stays there until calreg
+    unpin HEAD. If there is none before, HEAD has no reference any more.
+    """
+    from calreg.plan import plan_withdraw
+    from calreg.registry.former import fallback
+
+    registry, name = _open(session, head, command="withdraw")
+    number, chosen = parse_version(version), version_number(to)
+
+    def planner(snapshot: Snapshot, by: str, timestamp: str) -> MovePlan:
+        snapshot.check_version(name, number)
+        must_move = chosen is None and snapshot.holds(name, number)
+        target = fallback(snapshot, name, number) if must_move else chosen
+        return plan_withdraw(
+            snapshot.state,
+            name,
+            number,
+            fallback=None if target is None else snapshot.calibration(name, target),
+            by=by,
+            reason=options["reason"],
+            timestamp=timestamp,
+        )
 
     _publish(registry, planner, options)
 
@@ -95,12 +164,12 @@ def pin_command(session: Session, /, *, head: str, version: str | None, **option
     from calreg.plan import plan_pin
 
     registry, name = _open(session, head, command="pin")
-    target = registry.calibration(name, version_number(version))
-    until = options.pop("until")
+    number, until, reason = version_number(version), options.pop("until"), options["reason"]
 
-    def planner(state: RegistryState, by: str, timestamp: str) -> MovePlan:
+    def planner(snapshot: Snapshot, by: str, timestamp: str) -> MovePlan:
+        target = snapshot.calibration(name, number)
         return plan_pin(
-            state, target, by=by, reason=options["reason"], timestamp=timestamp, until=until
+            snapshot.state, target, by=by, reason=reason, timestamp=timestamp, until=until
         )
 
     _publish(registry, planner, options)
@@ -115,10 +184,11 @@ def unpin_command(session: Session, /, *, head: str, **options: Any) -> None:
     from calreg.plan import plan_unpin
 
     registry, name = _open(session, head, command="unpin")
-    registry.calibration(name, None)  # an unknown head is an error of its own, with near names
 
-    def planner(state: RegistryState, by: str, timestamp: str) -> MovePlan:
-        return plan_unpin(state, name, by=by, reason=options["reason"], timestamp=timestamp)
+    def planner(snapshot: Snapshot, by: str, timestamp: str) -> MovePlan:
+        snapshot.check_known(name)  # an unknown head is an error of its own, with near names
+        reason = options["reason"]
+        return plan_unpin(snapshot.state, name, by=by, reason=reason, timestamp=timestamp)
 
     _publish(registry, planner, options)
 
@@ -132,35 +202,110 @@ def _publish(registry: Registry, planner: _Planner, options: Mapping[str, Any]) 
     from calreg.plan import MovePlan
     from calreg.registry import Published
 
-    by, timestamp = registry.who(), timestamp_text(when(options["timestamp"]))
-    done = registry.publish(lambda state: planner(state, by, timestamp), push=options["push"])
+    moment = when(options["timestamp"])
+    both = _both(options)
+    by, timestamp = registry.who(), timestamp_text(moment)
+    done = registry.publish_on(
+        lambda snapshot: planner(snapshot, by, timestamp),
+        push=options["push"] or (both is not None and _has_remote(registry)),
+        beside=both,
+    )
     if not (isinstance(done, Published) and isinstance(done.plan, MovePlan)):
         raise TypeError(f"expected a published move, got {type(done).__name__}")
     note(f"Note: {text}" for text in warnings_of(done))
+    move = done.plan.move
     if options["as_json"]:
-        move = done.plan.move.to_json()
-        print_json({**move, "commit": done.commit, "branch": done.branch, "pushed": done.pushed})
+        stable = {"stable": _stable_json(both)} if both is not None else {}
+        commit = {"commit": done.commit, "branch": done.branch, "pushed": done.pushed}
+        print_json({**move.to_json(), **commit, **stable})
     else:
-        _tell(registry, done, done.plan.move)
+        say(_lines(registry, done, move, both))
 
 
-def _tell(registry: Registry, done: Published, move: Move) -> None:
+def _both(options: Mapping[str, Any]) -> BothBranches | None:
+    """What moves production's branch along, if that was asked for.
+
+    Raises:
+        UsageError: A key, and nothing that it could sign.
+    """
+    keys = options.get("keys", ())
+    if not options.get("is_at_once"):
+        if keys:
+            raise UsageError("--sign signs what --stable publishes", hint="Add --stable.")
+        return None
+    from calreg.registry.both import BothBranches
+
+    return BothBranches(when(options["timestamp"]), signers_with(keys))
+
+
+def _has_remote(registry: Registry) -> bool:
+    return registry.repository.remote(registry.repository.branch()) is not None
+
+
+def _stable_json(both: BothBranches) -> dict[str, Any] | None:
+    made = both.prepared
+    if made is None:
+        return None
+    return {
+        "branch": made.branch,
+        "commit": made.commit,
+        "seq": made.index.seq,
+        "missing_signatures": made.missing,
+    }
+
+
+def _lines(
+    registry: Registry, done: Published, move: Move, both: BothBranches | None
+) -> Iterator[str]:
+    pushed = f", pushed to {done.remote}" if done.pushed else ""
+    yield _said(move)
+    yield f"committed {done.commit[:7]} on {done.branch}{pushed}"
+    if both is not None:
+        yield _stable_line(both)
+    steps = list(_next(registry, done, move, is_at_once=both is not None))
+    if steps:
+        yield f"Next: {', '.join(steps)}"
+
+
+def _said(move: Move) -> str:
     from calreg.report.numbers import date_text, version_text
 
-    arrow = signs().arrow
+    if move.version is not None:
+        return _said_of_withdrawal(move, move.version)
     before, after = version_text(move.before), version_text(move.after)
-    place = f"{before} {arrow} {after}" if before != after else f"stays at {after}"
+    place = f"{before} {signs().arrow} {after}" if before != after else f"stays at {after}"
     until = f" until {date_text(move.until)} UTC" if move.until else ""
     word = {"promote": "moved", "rollback": "rolled back, pinned", "pin": "pinned" + until}
-    pushed = f", pushed to {done.remote}" if done.pushed else ""
-    remote = registry.repository.remote(done.branch)
-    steps = [f"git push {remote.name} {done.branch}"] if remote and not done.pushed else []
-    if move.action in {"rollback", "pin"}:
-        steps.append(f"calreg unpin {move.head} --reason TEXT lifts the pin")
-    say(
-        [
-            f"{move.head}  {place}  {word.get(move.action, 'unpinned: runs may move it again')}",
-            f"committed {done.commit[:7]} on {done.branch}{pushed}",
-            *([f"Next: {', '.join(steps)}"] if steps else []),
-        ]
-    )
+    return f"{move.head}  {place}  {word.get(move.action, 'unpinned: runs may move it again')}"
+
+
+def _said_of_withdrawal(move: Move, version: int) -> str:
+    start = f"{move.head}  v{version} withdrawn"
+    if move.before == move.after:
+        held = "it has none" if move.after is None else f"it stays at v{move.after}"
+        return f"{start}; the reference does not hold it, {held}"
+    if move.after is None:
+        return f"{start}; it was the only reference, {move.head} has none now"
+    return f"{start}; reference v{move.before} {signs().arrow} v{move.after}, pinned"
+
+
+def _stable_line(both: BothBranches) -> str:
+    made = both.prepared
+    if made is None:
+        return f"{both.branch} says all of it already"
+    if made.missing:
+        keys = "1 more key" if made.missing == 1 else f"{made.missing} more keys"
+        return f"index {made.index.seq} waits on {made.branch}: {keys} must sign it"
+    return f"index {made.index.seq} published on {made.branch} in the same step"
+
+
+def _next(registry: Registry, done: Published, move: Move, *, is_at_once: bool) -> Iterator[str]:
+    from calreg.registry.both import has_stable
+
+    if not done.pushed and _has_remote(registry):
+        yield "calreg push"
+    if not is_at_once and has_stable(registry.repository):
+        yield "calreg stable publish (until then production reads what it read before)"
+    is_held = move.after is not None and move.before != move.after
+    if move.action in {"rollback", "pin"} or (move.action == "withdraw" and is_held):
+        yield f"calreg unpin {move.head} --reason TEXT lifts the pin"

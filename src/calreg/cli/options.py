@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from calreg.errors import InputError, UsageError
 from calreg.names import HeadName, parse_version
+
+if TYPE_CHECKING:
+    from calreg.registry.stable import Signer
 
 __all__ = [
     "Share",
@@ -21,6 +26,8 @@ __all__ = [
     "push_option",
     "reason_option",
     "scores_argument",
+    "sign_option",
+    "signers_with",
     "table_options",
     "timestamp_option",
     "version_number",
@@ -76,6 +83,14 @@ timestamp_option = click.option(
     metavar="TIME",
     help="ISO 8601 time to record; else SOURCE_DATE_EPOCH, else now.",
 )
+sign_option = click.option(
+    "--sign",
+    "keys",
+    multiple=True,
+    metavar="KEY",
+    type=click.Path(path_type=Path),
+    help="A private key to sign the index with (or a .pub that ssh-agent has). Repeatable.",
+)
 scores_argument = click.argument("scores", nargs=-1, required=True, metavar="SCORES...")
 columns_option = click.option(
     "--column",
@@ -122,6 +137,22 @@ def version_number(text: str | None) -> int | None:
     return None if text is None else parse_version(text)
 
 
+def signers_with(keys: Sequence[Path]) -> list[Signer]:
+    """A way to sign an index with each key.
+
+    Raises:
+        InputError: A file is no key; found before anything is done.
+    """
+    if not keys:
+        return []
+    from calreg.signatures import INDEX_NAMESPACE
+    from calreg.signing import public_key_of, sign
+
+    for key in keys:
+        public_key_of(key)
+    return [partial(sign, key=key, namespace=INDEX_NAMESPACE) for key in keys]
+
+
 def when(text: str | None, *, environment: Mapping[str, str] = os.environ) -> datetime:
     """The one time of this command: as given, as the build says, or now; UTC.
 
@@ -147,4 +178,7 @@ def _parsed(text: str) -> datetime:
             f"--timestamp: {text!r} is not an ISO 8601 time",
             hint="Write it as 2027-01-31T12:00:00Z.",
         ) from error
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    try:
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except OverflowError as error:
+        raise UsageError(f"--timestamp: {text!r} is no time in UTC") from error

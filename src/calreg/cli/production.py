@@ -5,60 +5,187 @@ Nothing here needs statistics, DuckDB or a registry of one's own.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import reduce
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from calreg.cli.options import json_option
 from calreg.cli.terminal import print_json, say, signs, width
+from calreg.errors import UsageError
+
+if TYPE_CHECKING:
+    from calreg.client import Client
 
 __all__ = ["pull_command", "status_command", "verify_command"]
 
+_F = TypeVar("_F", bound=Callable[..., Any])
+
 _dest = click.argument("dest", metavar="DEST", type=click.Path(path_type=Path))
-
-
-@click.command("pull")
-@click.argument("source", metavar="SOURCE")
-@_dest
-@click.argument("heads", nargs=-1, metavar="[HEAD...]")
-@click.option("--locked", is_flag=True, help="Install exactly what DEST/calreg.lock says, or fail.")
-@click.option("--offline", is_flag=True, help="Use what is installed; touch no network.")
-@click.option(
+_deadline = click.option(
     "--deadline",
     type=click.FloatRange(min=0, min_open=True),
     default=60.0,
     show_default=True,
     metavar="SECONDS",
-    help="What the whole pull may take.",
+    help="What the whole of it may take.",
 )
-@json_option
-def pull_command(
-    *,
-    source: str,
-    dest: Path,
-    heads: tuple[str, ...],
-    locked: bool,
-    offline: bool,
-    deadline: float,
-    as_json: bool,
-) -> None:
-    """Install the references of SOURCE (a folder or git URL) in DEST, all or nothing.
 
-    HEAD may be a full name, a model or a pattern; without any, all heads.
+_PULL_OPTIONS = (
+    click.option(
+        "--also", multiple=True, metavar="SOURCE",
+        help="A further source, for heads that those before it do not have. Repeatable.",
+    ),
+    click.option(
+        "--key", "keys", multiple=True, metavar="[SOURCE=]FILE",
+        help="Public keys that must have signed; of SOURCE, or of the first one. Repeatable.",
+    ),
+    click.option(
+        "--threshold", type=click.IntRange(1, 64), default=1, show_default=True, metavar="N",
+        help="How many of the keys given by --key must have signed.",
+    ),
+    click.option(
+        "--locked", is_flag=True, help="Install exactly what DEST/calreg.lock says, or fail."
+    ),
+    click.option("--offline", is_flag=True, help="Use what is installed; touch no network."),
+    click.option(
+        "--previous", is_flag=True,
+        help="Go back to the set that was installed before; the one argument is DEST.",
+    ),
+    click.option(
+        "--as-of", metavar="DATE|COMMIT", help="What the references were then; git sources only."
+    ),
+    click.option(
+        "--template", metavar="PATH",
+        help="Where plain copies go: a path with {registry}, {model}, {model_name}, {head}, "
+        "{version}. Kept by later pulls.",
+    ),
+    click.option(
+        "--format", type=click.Choice(["calreg", "nomarr"]),
+        help="What plain copies are written in. Kept by later pulls.",
+    ),
+    click.option(
+        "--require-fresh", is_flag=True, help="Fail if an index has expired, though nothing is new."
+    ),
+    click.option(
+        "--max-bytes", type=click.IntRange(min=1), metavar="BYTES",
+        help="How much all references together may have; default 256 MiB.",
+    ),
+    _deadline,
+    json_option,
+)  # fmt: skip
+
+
+def _pull_options(command: _F) -> _F:
+    return reduce(lambda made, option: option(made), reversed(_PULL_OPTIONS), command)
+
+
+@click.command("pull")
+@click.argument("source", metavar="SOURCE")
+@click.argument("dest", metavar="DEST", required=False, type=click.Path(path_type=Path))
+@click.argument("heads", nargs=-1, metavar="[HEAD...]")
+@_pull_options
+def pull_command(
+    *, source: str, dest: Path | None, heads: tuple[str, ...], as_json: bool, **options: Any
+) -> None:
+    """Install the references of SOURCE in DEST, all or nothing.
+
+    SOURCE is a git URL, a folder or an https site. HEAD may be a full name, a model, a pattern
+    or a version (HEAD@v3); without any, all heads.
     """
+    if options["previous"]:
+        _go_back(dest or Path(source), heads, as_json=as_json, options=options)
+        return
+    if dest is None:
+        raise UsageError("Missing argument 'DEST'.", hint=f"calreg pull {source} FOLDER")
     from calreg.cli.edge import redacted
     from calreg.cli.terminal import progress_bar
-    from calreg.client import Client
 
+    client = _client(source, dest, options)
     with progress_bar("Pulling") as progress:
-        client = Client(source, deadline_s=deadline)
-        pulled = client.pull(dest, heads, locked=locked, offline=offline, progress=progress)
+        pulled = client.pull(
+            heads=heads,
+            locked=options["locked"],
+            offline=options["offline"],
+            as_of=options["as_of"],
+            progress=progress,
+            template=options["template"],
+            format=options["format"],
+        )
     if as_json:
         print_json({**pulled.to_json(), "source": redacted(pulled.source)})
         return
     from calreg.cli.production_report import pulled_lines
 
-    say(pulled_lines(pulled, str(dest), width=width(), signs=signs()))
+    say(
+        pulled_lines(
+            pulled,
+            str(dest),
+            width=width(),
+            signs=signs(),
+            now=datetime.now(UTC),
+            is_asked=not (options["offline"] or options["locked"]),
+            has_keys=bool(options["keys"]),
+        )
+    )
+
+
+def _client(source: str, dest: Path, options: Mapping[str, Any]) -> Client:
+    from calreg.client import Client
+
+    sources = (source, *options["also"])
+    limits = {"max_bytes": options["max_bytes"]} if options["max_bytes"] else {}
+    return Client(
+        sources,
+        dest,
+        keys=_keys(options["keys"], sources),
+        threshold=options["threshold"],
+        require_fresh=options["require_fresh"],
+        deadline_s=options["deadline"],
+        **limits,
+    )
+
+
+def _keys(given: Sequence[str], sources: Sequence[str]) -> dict[str, list[Path]]:
+    """Files of keys by the source that they are for: as it was typed before '=', else the first."""
+    found: dict[str, list[Path]] = {}
+    for text in given:
+        named = [source for source in sources if text.startswith(f"{source}=")]
+        source = max(named, key=len, default=sources[0])
+        path = text.removeprefix(f"{source}=") if named else text
+        found.setdefault(source, []).append(Path(path))
+    return found
+
+
+def _go_back(
+    dest: Path, heads: tuple[str, ...], *, as_json: bool, options: Mapping[str, Any]
+) -> None:
+    """One step back to the set before, without asking any source."""
+    others = [name for name in ("locked", "offline", "as_of", "template", "format", "also", "keys")
+              if options[name]]  # fmt: skip
+    if heads or others:
+        raise UsageError(
+            "--previous goes back to a whole set, and takes nothing but DEST",
+            hint=f"calreg pull --previous {dest}",
+        )
+    from calreg.cli.production_report import rolled_back_lines
+    from calreg.client import Client
+
+    before = Client.open(dest)
+    lock = Client(before.lock.first.source, dest, deadline_s=options["deadline"]).rollback_local()
+    versions = {head: entry.version for head, entry in lock.heads.items()}
+    if as_json:
+        moves = {
+            head: {"from": before.versions().get(head), "to": versions.get(head)}
+            for head in sorted({*before.versions(), *versions})
+            if before.versions().get(head) != versions.get(head)
+        }
+        print_json({"registry": lock.first.registry, "versions": versions, "moves": moves})
+        return
+    say(rolled_back_lines(before.versions(), versions, str(dest), width=width(), signs=signs()))
 
 
 @click.command("verify")
@@ -81,18 +208,34 @@ def verify_command(*, dest: Path, as_json: bool) -> int:
 
 @click.command("status")
 @_dest
-@click.option("--source", metavar="SOURCE", help="Where to look; else where it was pulled from.")
+@click.option(
+    "--source", "sources", multiple=True, metavar="SOURCE",
+    help="Where to look; else where it was pulled from. Repeatable, in their order.",
+)  # fmt: skip
+@_deadline
 @json_option
-def status_command(*, dest: Path, source: str | None, as_json: bool) -> int:
-    """Compare what is installed in DEST with its source; exit 1 if it is behind."""
+def status_command(*, dest: Path, sources: tuple[str, ...], deadline: float, as_json: bool) -> int:
+    """Compare what is installed in DEST with its sources; exit 1 if it is behind."""
     from calreg.cli.edge import redacted
     from calreg.client import status
 
-    found = status(dest, source=source)
+    found = status(dest, source=sources or None, deadline_s=deadline)
     if as_json:
         print_json({**found.to_json(), "source": redacted(found.source)})
     else:
         from calreg.cli.production_report import status_lines
 
-        say(status_lines(found, str(dest), width=width(), signs=signs()))
+        say(
+            status_lines(
+                found, str(dest), width=width(), signs=signs(), now=datetime.now(UTC),
+                is_held=_is_held(dest),
+            )
+        )  # fmt: skip
     return 0 if found.is_current else 1
+
+
+def _is_held(dest: Path) -> bool:
+    from calreg.client.destination import is_held, open_folder
+
+    with open_folder(dest) as folder:
+        return is_held(folder)

@@ -5,6 +5,7 @@ Shared by `run`, `tune` and `import`, which differ only in where their calibrati
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from calreg import __version__
 from calreg.cli.files import replace_file
 from calreg.cli.run_report import Outcome
+from calreg.cli.terminal import note
 from calreg.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from calreg.plan import Computed, RegistryState, RunPlan
     from calreg.registry import AlreadyDone, Plan, Published, Registry
 
-__all__ = ["Mode", "publish_run", "warnings_of"]
+__all__ = ["Mode", "progress_steps", "publish_run", "warnings_of"]
 
 _TOOL = f"calreg {__version__}"
 
@@ -93,7 +95,15 @@ def _already(registry: Registry, done: AlreadyDone) -> Outcome:
         _policy(registry),
         commit=done.commit,
         pushed=done.pushed,
+        warnings=tuple(_withdrawn(registry, done.run)),
     )
+
+
+def _withdrawn(registry: Registry, run: Run) -> Iterator[str]:
+    """What of a run that is not made again is unfit for use: no repeat brings it back."""
+    for head, versions in registry.now.withdrawn.heads.items():
+        if run.version in versions and head.rpartition("/")[0] in run.models:
+            yield f"v{run.version} of {head} is {versions[run.version].text}"
 
 
 def _parts_of(registry: Registry, run: Run) -> Iterator[ModelRun]:
@@ -119,6 +129,13 @@ def _published(registry: Registry, done: Published) -> Outcome:
         remote=remote.name if remote is not None else None,
         warnings=tuple(warnings_of(done)),
     )
+
+
+def progress_steps() -> Callable[[str], None] | None:
+    """Says on a terminal what a push waits for; in a pipe nobody needs to know."""
+    if not sys.stderr.isatty():
+        return None
+    return lambda step: note([f"{step} …"])
 
 
 def warnings_of(done: Published) -> Iterator[str]:

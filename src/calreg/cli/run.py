@@ -8,7 +8,6 @@ The registry is looked at while the scores are read, and what it refuses is said
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -32,9 +31,9 @@ from calreg.cli.options import (
     when,
 )
 from calreg.cli.processor import prefer_fast_sort
-from calreg.cli.publishing import Mode, publish_run
+from calreg.cli.publishing import Mode, progress_steps, publish_run
 from calreg.cli.run_report import Reading
-from calreg.cli.terminal import note, progress_bar
+from calreg.cli.terminal import progress_bar
 from calreg.config import require_development
 from calreg.errors import CalregError, UsageError
 from calreg.names import HeadName
@@ -157,16 +156,9 @@ def _publish(registry: Registry, scores: Scores, request: _Request, moment: date
         lambda state: computed_of(scores, state),
         moment=moment,
         mode=request.mode,
-        progress=_steps() if request.push else None,
+        progress=progress_steps() if request.push else None,
     )
     tell(outcome, _reading(scores), as_json=request.as_json)
-
-
-def _steps() -> Callable[[str], None] | None:
-    """Says on a terminal what a push waits for; in a pipe nobody needs to know."""
-    if not sys.stderr.isatty():
-        return None
-    return lambda step: note([f"{step} …"])
 
 
 def _reading(scores: Scores) -> Reading:

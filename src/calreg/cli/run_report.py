@@ -148,7 +148,7 @@ def _step(outcome: Outcome) -> str:
     if outcome.status == "written":
         return "git add and commit them, or git restore and git clean to forget them"
     if outcome.remote is not None and not outcome.pushed:
-        return f"git push {outcome.remote} {outcome.branch}"
+        return "calreg push"
     return ""
 
 

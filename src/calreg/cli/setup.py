@@ -17,11 +17,23 @@ __all__ = ["demo_command", "init_command"]
 @click.command("init")
 @click.argument("folder", required=False, metavar="[DIR]", type=click.Path(path_type=Path))
 @click.option("--name", metavar="NAME", help="The registry's name; else the folder's.")
+@click.option(
+    "--workflows/--no-workflows",
+    default=True,
+    show_default=True,
+    help="Workflows for GitHub: the gate, its comment, promotion.",
+)
 @timestamp_option
 @json_option
 @pass_session
 def init_command(
-    session: Session, *, folder: Path | None, name: str | None, timestamp: str | None, as_json: bool
+    session: Session,
+    *,
+    folder: Path | None,
+    name: str | None,
+    workflows: bool,
+    timestamp: str | None,
+    as_json: bool,
 ) -> None:
     """Make a registry in DIR (default: here): registry.yaml, README, and a git commit.
 
@@ -32,7 +44,8 @@ def init_command(
 
     if folder is not None and session.folder is not None:
         raise UsageError("DIR and --registry both say where; give one of them")
-    made = initialise(folder or session.folder or Path.cwd(), name=name, when=when(timestamp))
+    place = folder or session.folder or Path.cwd()
+    made = initialise(place, name=name, when=when(timestamp), workflows=workflows)
     if as_json:
         print_json(
             {

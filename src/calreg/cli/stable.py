@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from functools import partial
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from calreg.cli.group import Session, pass_session
 from calreg.cli.opening import open_for_writing, open_registry
-from calreg.cli.options import json_option, timestamp_option, when
+from calreg.cli.options import json_option, sign_option, signers_with, timestamp_option, when
 from calreg.cli.terminal import note, print_json, say, signs
 
 if TYPE_CHECKING:
     from calreg.registry import Registry
-    from calreg.registry.stable import NothingNew, Order, PublishedStable, Signer
+    from calreg.registry.stable import NothingNew, Order, PublishedStable
 
 __all__ = ["stable_command"]
 
 _branch_option = click.option(
     "--branch", default="stable", show_default=True, metavar="NAME",
     help="The branch that production reads.",
-)  # fmt: skip
-_sign_option = click.option(
-    "--sign", "keys", multiple=True, metavar="KEY", type=click.Path(path_type=Path),
-    help="A private key to sign the index with (or a .pub that ssh-agent has). Repeatable.",
 )  # fmt: skip
 _push_option = click.option(
     "--push/--no-push", "push", default=None,
@@ -44,7 +38,7 @@ def stable_command() -> None:
 
 
 @stable_command.command("publish", short_help="Publish what main holds and stable lacks.")
-@_sign_option
+@sign_option
 @_push_option
 @_branch_option
 @click.option(
@@ -78,7 +72,7 @@ def publish_command(session: Session, /, *, as_json: bool, **options: Any) -> No
 
 
 @stable_command.command("sign", short_help="Add a signature to a publication that waits.")
-@_sign_option
+@sign_option
 @_push_option
 @_branch_option
 @timestamp_option
@@ -138,21 +132,9 @@ def _order(options: dict[str, Any], **more: Any) -> Order:
     return Order(
         now=when(options["timestamp"]),
         branch=options["branch"],
-        signers=_signers(options["keys"]),
+        signers=signers_with(options["keys"]),
         **more,
     )
-
-
-def _signers(keys: Sequence[Path]) -> list[Signer]:
-    """A way to sign with each key; a file that is no key is refused before anything is done."""
-    if not keys:
-        return []
-    from calreg.signatures import INDEX_NAMESPACE
-    from calreg.signing import public_key_of, sign
-
-    for key in keys:
-        public_key_of(key)
-    return [partial(sign, key=key, namespace=INDEX_NAMESPACE) for key in keys]
 
 
 def _has_remote(registry: Registry) -> bool:

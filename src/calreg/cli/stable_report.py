@@ -151,7 +151,9 @@ def _moved_lines(publication: Publication, branch: str, signs: Signs) -> list[Te
     index, moved = publication.index, publication.moved
     facts = [
         f"publication {index.seq} on {branch}",
-        f"{len(moved):,} of {plural(_heads(index), 'reference')} moved",
+        f"{len(moved):,} of {plural(_heads(index), 'reference')} moved"
+        if moved
+        else "no reference moved",
         f"from {index.commit[:_SHORT]}",
     ]
     return [Text(f"{index.registry}  {signs.joined(facts)}", "bold"), *_changes(moved, signs)]
@@ -214,13 +216,14 @@ def _published_lines(found: Survey, now: datetime, signs: Signs) -> Iterator[Tex
     yield Text(f"{found.registry}  publication {index.seq} on {where}", "bold")
     yield Text(f"issued   {date_text(index.issued)} UTC, from {index.commit[:_SHORT]}")
     yield _expiry_line(index, now, signs)
-    yield Text(f"signed   {_signed_text(found.keys, found.signed_by)}")
+    yield Text(f"signed   {_signed_text(index, found.keys, found.signed_by)}")
     if found.is_unpushed:
         yield Text("The remote does not have it: it is pushed by the next publish", "yellow")
     models, heads = plural(len(index.models), "model"), plural(_heads(index), "reference")
     yield Text(f"holds    {heads} of {models}")
+    width = max((len(model) for model in list(index.models)[:_MAX_SHOWN]), default=0)
     for model, entry in list(index.models.items())[:_MAX_SHOWN]:
-        yield Text(f"  {model}  {plural(entry.heads, 'reference')}")
+        yield Text(f"  {model:<{width}}  {plural(entry.heads, 'reference')}")
     if len(index.models) > _MAX_SHOWN:
         yield Text(f"{signs.more} {len(index.models) - _MAX_SHOWN:,} more", "dim")
 
@@ -233,9 +236,11 @@ def _expiry_line(index: Index, now: datetime, signs: Signs) -> Text:
     return Text(f"{late} {signs.failed} clients install nothing new until it is renewed", "red")
 
 
-def _signed_text(keys: SignedKeys | None, signed_by: Sequence[str]) -> str:
-    if keys is None:
+def _signed_text(index: Index, keys: SignedKeys | None, signed_by: Sequence[str]) -> str:
+    if index.keys is None:
         return "by nobody"
+    if keys is None:
+        return f"by nobody whom list {index.keys} of its keys names, or it could not be checked"
     names = {key.fingerprint: str(key) for key in keys.public}
     who = ", ".join(names.get(one, one) for one in signed_by)
     rule = f"{keys.keys.threshold} of {plural(len(keys.public), 'key')} must sign"
@@ -255,7 +260,11 @@ def _lacking_lines(found: Survey, signs: Signs) -> Iterator[Text]:
             "later": f"{signs.good} it was made from a later commit than {main}",
             "old": f"{main} says the same, and the next publish renews it",
             "behind": f"{main} has what is not published: "
-            + (f"{plural(moved, 'reference')} would move" if moved else "withdrawn versions, keys"),
+            + (
+                f"{plural(moved, 'reference')} would move"
+                if moved
+                else "withdrawn versions or keys"
+            ),
             "problem": "",
         }[found.state]
     )
@@ -265,4 +274,5 @@ def _lacking_lines(found: Survey, signs: Signs) -> Iterator[Text]:
         yield Text(f"publication {found.pending.index.seq} waits for {more} to sign", "yellow")
         yield Text("Next: calreg stable sign --sign KEY")
     elif found.state in {"behind", "old"} or found.is_unpushed:
-        yield Text("Next: calreg stable publish")
+        is_signed = found.stable is not None and found.stable.index.keys is not None
+        yield Text(f"Next: calreg stable publish{' --sign KEY' if is_signed else ''}")

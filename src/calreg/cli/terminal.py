@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from calreg.report.numbers import Signs
 
-__all__ = ["Progress", "note", "print_json", "progress_bar", "say", "signs", "width"]
+__all__ = ["Progress", "json_bytes", "note", "print_json", "progress_bar", "say", "signs", "width"]
 
 Progress = Callable[[int, int], None]
 
@@ -31,21 +31,33 @@ _UNBOUNDED = 100_000
 
 def print_json(value: Mapping[str, Any]) -> None:
     """One document on standard output: UTF-8, whatever the terminal speaks."""
+    click.echo(json_bytes(value), nl=False)
+
+
+def json_bytes(value: Mapping[str, Any]) -> bytes:
+    """One document and a newline, as a program reads it."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2)
     # A path's undecodable bytes become JSON escapes of their own.
-    click.echo(text.encode("utf-8", "backslashreplace"))
+    return f"{text}\n".encode("utf-8", "backslashreplace")
 
 
 # Control characters but tab and line feed, and the signs that turn the order of text around.
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
-def say(lines: Iterable[Text | str]) -> None:
+class Line(NamedTuple):
+    """A line of one style throughout; in a pipe it costs no library."""
+
+    plain: str
+    style: str = ""
+
+
+def say(lines: Iterable[Text | Line | str]) -> None:
     """Lines of a report on standard output."""
     _print(sys.stdout, lines)
 
 
-def note(lines: Iterable[Text | str]) -> None:
+def note(lines: Iterable[Text | Line | str]) -> None:
     """Remarks on standard error, which no program reads as a result."""
     _print(sys.stderr, lines)
 
@@ -84,17 +96,24 @@ def progress_bar(what: str, *, unit: str = "") -> Iterator[Progress | None]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _print(stream: IO[str], lines: Iterable[Text | str]) -> None:
+def _print(stream: IO[str], lines: Iterable[Text | Line | str]) -> None:
     told = list(lines)
-    if not told:
-        return  # nothing to say must not cost the console's import
+    if not stream.isatty() and all(isinstance(line, str | Line) for line in told):
+        # A pipe shows no styles, and a pull with nothing new must not pay for a console.
+        plain = (line.plain if isinstance(line, Line) else str(line) for line in told)
+        stream.writelines(f"{_STEERING.sub('?', line)}\n" for line in plain)
+        return
     console = _console(stream)
     for line in told:
         console.print(_harmless(line), soft_wrap=True)
 
 
-def _harmless(line: Text | str) -> Text | str:
+def _harmless(line: Text | Line | str) -> Text | str:
     """The line without what would steer a terminal: names may come from anywhere."""
+    if isinstance(line, Line):
+        from rich.text import Text
+
+        line = Text(line.plain, line.style)
     text = line if isinstance(line, str) else line.plain
     if not _STEERING.search(text):
         return line

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from calreg import documents
+from calreg.client.copies import copy_digest
 from calreg.client.deadline import Deadline
 from calreg.client.destination import (
     CACHE,
@@ -22,15 +24,20 @@ from calreg.client.destination import (
     REPLACED,
     STATE,
     Destination,
+    documents_file,
+    documents_in,
     open_folder,
     read_lock,
-    snapshot_folder,
 )
 from calreg.client.folder import Folder
-from calreg.client.offers import MAX_REFERENCE_BYTES, Offers, select
-from calreg.client.pulling import DEADLINE_S, current_commit, fetch_offers
-from calreg.client.sources import Source
-from calreg.documents import Lock, LockEntry
+from calreg.client.gathering import MAX_BYTES, Bounds, Wish, caches_of, open_all, versions_in
+from calreg.client.offers import MAX_REFERENCE_BYTES
+from calreg.client.pulling import DEADLINE_S, places_of, with_sound_cache
+from calreg.client.selecting import choose
+from calreg.client.trust import age_of, freshness
+from calreg.client.views import View
+from calreg.client.views.history import as_of_all
+from calreg.documents import Lock, LockEntry, LockSource, Withdrawn
 from calreg.errors import CalregError, InputError
 from calreg.names import classify
 
@@ -102,10 +109,9 @@ def _finish(folder: Folder, deadline_s: float) -> Iterator[Finding]:
 
 
 def _differences(folder: Folder, lock: Lock) -> Iterator[Finding]:
-    snapshot = snapshot_folder(lock)
+    yield from _snapshot_differences(folder, lock)
     for head, entry in sorted(lock.heads.items()):
-        yield from _checked(folder, head, entry, entry.path)
-        yield from _checked(folder, head, entry, f"{snapshot}/{entry.path}")
+        yield from _checked(folder, head, entry)
     known = {entry.path for entry in lock.heads.values()}
     for path in folder.files(without=STATE):
         place = classify(path)
@@ -116,7 +122,28 @@ def _differences(folder: Folder, lock: Lock) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _checked(folder: Folder, head: str, entry: LockEntry, path: str) -> Iterator[Finding]:
+def _snapshot_differences(folder: Folder, lock: Lock) -> Iterator[Finding]:
+    """The set's own documents, which `Client` reads: lost as a whole, or altered one by one."""
+    path = documents_file(lock)
+    size = sum(entry.size for entry in lock.heads.values())
+    try:
+        raw = folder.read(path, max_bytes=size)
+    except InputError as error:
+        yield Finding("altered", path, error.message)
+        return
+    if raw is None:
+        yield Finding("missing", path, f"expected the documents of {len(lock.heads)} heads")
+        return
+    whole = documents_in(raw, lock)
+    for head, entry in sorted(lock.heads.items()):
+        if head not in whole:
+            problem = f"expected sha256 {entry.digest} for v{entry.version}"
+            yield Finding("altered", path, problem, head)
+
+
+def _checked(folder: Folder, head: str, entry: LockEntry) -> Iterator[Finding]:
+    """The plain copy, which any other program reads."""
+    path, expected = entry.path, copy_digest(entry)
     try:
         raw = folder.read(path, max_bytes=MAX_REFERENCE_BYTES)
     except InputError as error:
@@ -124,17 +151,17 @@ def _checked(folder: Folder, head: str, entry: LockEntry, path: str) -> Iterator
         return
     if raw is None:
         yield Finding("missing", path, f"expected v{entry.version}, there is no file", head)
-    elif documents.digest_of(raw) != entry.digest:
-        actual = documents.digest_of(raw)
-        yield Finding("altered", path, f"expected sha256 {entry.digest}, got {actual}", head)
+    elif (actual := documents.digest_of(raw)) != expected:
+        yield Finding("altered", path, f"expected sha256 {expected}, got {actual}", head)
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What is installed against what the source has now.
+    """What is installed against what the sources have now.
 
     `behind` are installed heads whose reference moved, `new` those that a pull would add,
-    `gone` those it would remove.
+    `gone` those it would remove, `withdrawn` those whose installed version is unfit for use.
+    `expired` are lines about indexes past their time, or issued in the future.
     """
 
     source: str
@@ -144,11 +171,17 @@ class Status:
     behind: tuple[str, ...] = ()
     new: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
+    withdrawn: tuple[str, ...] = ()
+    expired: tuple[str, ...] = ()
+    seq: int | None = None
+    current_seq: int | None = None
+    age_s: float | None = None
+    expires: str | None = None
 
     @property
     def is_current(self) -> bool:
         """Whether a pull would change nothing that is read."""
-        return not (self.behind or self.new or self.gone)
+        return not (self.behind or self.new or self.gone or self.withdrawn)
 
     def to_json(self) -> dict[str, Any]:
         """The status as plain values."""
@@ -157,32 +190,41 @@ class Status:
             "registry": self.registry,
             "commit": self.commit,
             "current_commit": self.current_commit,
+            "seq": self.seq,
+            "current_seq": self.current_seq,
             "is_current": self.is_current,
             "behind": list(self.behind),
             "new": list(self.new),
             "gone": list(self.gone),
+            "withdrawn": list(self.withdrawn),
+            "expired": list(self.expired),
+            "age_s": self.age_s,
+            "expires": self.expires,
         }
 
 
 def status(
     dest: Path | str,
     *,
-    source: str | None = None,
+    source: str | Sequence[str] | None = None,
     cache: Path | None = None,
     deadline_s: float = DEADLINE_S,
+    now: datetime | None = None,
 ) -> Status:
-    """How far an installed folder is behind its source.
+    """How far an installed folder is behind its sources.
 
     Args:
         dest: The folder.
-        source: Where to look; where it was pulled from if not said. Needed if the address
-            holds a secret, which is never recorded.
+        source: Where to look; where it was pulled from if not said. Needed if an address
+            holds a secret, which is never recorded. Several in their order.
         cache: Where fetched objects are kept; inside `dest` if not said.
         deadline_s: Seconds for the whole of it.
+        now: By which clock expiry is judged; this machine's if not said.
 
     Raises:
         InputError: Nothing is installed.
-        TransportError: The source cannot be reached.
+        RegistryError: A source is not what it must be; a pull would refuse it, too.
+        TransportError: A source cannot be reached.
     """
     deadline = Deadline(deadline_s)
     root = Path(dest)
@@ -194,12 +236,67 @@ def status(
             where=str(root),
             code="not-installed",
         )
-    place = Source.parse(source or lock.first.source)
-    commit = current_commit(place, deadline)
-    if commit == lock.first.commit:
-        return Status(lock.first.source, lock.first.registry, lock.first.commit, commit)
-    with _cache(root, cache, deadline) as folder_of_objects:
-        return _compared(lock, fetch_offers(place, folder_of_objects, deadline))
+    typed = [source] if isinstance(source, str) else list(source or ())
+    places = places_of(typed or [known.source for known in lock.sources], (), 1)
+    wish = Wish(places, lock.selection, lock.as_of, lock.template, lock.format)
+    moment = now or datetime.now(UTC)
+    with _cache(root, cache, deadline) as objects:
+        bounds = Bounds(deadline, MAX_BYTES, objects, moment)
+        return with_sound_cache(
+            lambda: _looked(wish, lock, bounds), caches_of(wish, objects), deadline
+        )
+
+
+def _looked(wish: Wish, lock: Lock, bounds: Bounds) -> Status:
+    is_settled = all(source.is_settled for source in lock.sources)
+    opened = open_all(wish, lock, bounds, always=not is_settled)
+    views = [found.view for found in opened if found.view is not None]
+    if not views:
+        return _status(lock, lock.sources, _wished_already(lock), bounds.now)
+    return _status(lock, [view.origin for view in views], _wished(wish, views, lock), bounds.now)
+
+
+def _wished_already(lock: Lock) -> dict[str, str]:
+    return {head: entry.digest for head, entry in lock.heads.items()}
+
+
+def _wished(wish: Wish, views: Sequence[View], lock: Lock) -> dict[str, str]:
+    """The digests of what the selection names now; what names nothing is no error here."""
+    found: dict[str, str] = {}
+    views = as_of_all(views, wish.as_of)
+    for pattern in wish.selection or ("*",):
+        with contextlib.suppress(InputError):
+            chosen = choose(views, [pattern])
+            versions = versions_in(views, chosen, lock)
+            found |= {head: entry.digest for head, entry in versions.items()}
+    return found
+
+
+def _status(
+    lock: Lock, sources: Sequence[LockSource], now_there: Mapping[str, str], now: datetime
+) -> Status:
+    first = sources[0]
+    both = lock.heads.keys() & now_there.keys()
+    known = {source.registry: source.withdrawn for source in sources}
+    return Status(
+        lock.first.source,
+        lock.first.registry,
+        lock.first.commit,
+        first.commit,
+        behind=tuple(sorted(h for h in both if lock.heads[h].digest != now_there[h])),
+        new=tuple(sorted(now_there.keys() - lock.heads.keys())),
+        gone=tuple(sorted(lock.heads.keys() - now_there.keys())),
+        withdrawn=tuple(
+            head
+            for head, entry in sorted(lock.heads.items())
+            if known.get(lock.source_of(head).registry, Withdrawn({})).of(head, entry.version)
+        ),
+        expired=tuple(line for source in sources for line in freshness(source, now)),
+        seq=lock.first.seq,
+        current_seq=first.seq,
+        age_s=age_of(first, now),
+        expires=first.expires,
+    )
 
 
 @contextlib.contextmanager
@@ -209,39 +306,9 @@ def _cache(root: Path, cache: Path | None, deadline: Deadline) -> Iterator[Path]
         yield cache
     elif os.access(root, os.W_OK):
         with Destination.exclusively(root, deadline):
-            yield root / CACHE
+            yield root.absolute() / CACHE
     else:
         import tempfile
 
         with tempfile.TemporaryDirectory(prefix="calreg-") as folder:
             yield Path(folder) / "cache.git"
-
-
-def _compared(lock: Lock, offers: Offers) -> Status:
-    chosen = set(_still_there(lock, offers))
-    behind = [
-        head
-        for head in sorted(chosen & set(lock.heads))
-        if (version := offers.version_entry(head, lock.heads[head].version)) is None
-        or version.oid != offers.references[head].oid
-    ]
-    return Status(
-        lock.first.source,
-        lock.first.registry,
-        lock.first.commit,
-        offers.commit,
-        behind=tuple(behind),
-        new=tuple(sorted(chosen - set(lock.heads))),
-        gone=tuple(sorted(set(lock.heads) - chosen)),
-    )
-
-
-def _still_there(lock: Lock, offers: Offers) -> Iterator[str]:
-    """The heads that the lock's selection names now; one that names none is no error here."""
-    if not lock.selection:
-        yield from offers.references
-    for pattern in lock.selection:
-        try:
-            yield from select(offers.references, [pattern], registry=offers.registry)
-        except InputError:
-            continue

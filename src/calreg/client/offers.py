@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from calreg import documents
@@ -33,9 +34,10 @@ __all__ = [
 MAX_REFERENCE_BYTES = 16 * 2**20
 _MAX_SETTINGS_BYTES = 2**20
 _ENDING = "-calibration.json"
+_VERSION = "-calibration-v"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: something is computed once
 class Offers:
     """The references of a registry at one commit.
 
@@ -61,6 +63,42 @@ class Offers:
     def version_entry(self, head: str, version: int) -> Entry | None:
         """The file of one version of a head; None if the commit has none."""
         return self.entries.get(self.prefix + HeadName.parse(head).version_path(version))
+
+    def copied_version(self, head: str) -> int | None:
+        """The version that a head's reference is a copy of, object for object; None if of none."""
+        for path in self._paths_of_objects.get(self.references[head].oid, ()):
+            place = classify(path.removeprefix(self.prefix))
+            if place and place.kind == "version" and place.head and place.head.full == head:
+                return place.number
+        return None
+
+    @cached_property
+    def _paths_of_objects(self) -> Mapping[str, Sequence[str]]:
+        found: dict[str, list[str]] = {}
+        for path, entry in self.entries.items():
+            if _VERSION in path and path.startswith(self.prefix):
+                found.setdefault(entry.oid, []).append(path)
+        return found
+
+    def versions_of(self, head: str) -> list[int]:
+        """The numbers of a head's versions, from the oldest."""
+        name = HeadName.parse(head)
+        numbers = []
+        for path in self.entries:
+            if f"/{name.head}{_VERSION}" in path and path.startswith(self.prefix):
+                place = classify(path.removeprefix(self.prefix))
+                if place and place.kind == "version" and place.head == name and place.number:
+                    numbers.append(place.number)
+        return sorted(numbers)
+
+    def plain(self, path: str) -> Entry:
+        """A file that will be read.
+
+        Raises:
+            RegistryError: It is a link, a program or a submodule.
+        """
+        _check_plain(path, self.entries[path])
+        return self.entries[path]
 
     def check_copy(self, head: str, version: int) -> None:
         """Refuse a reference that is not, byte for byte, the version it says it is.
@@ -154,19 +192,26 @@ def _read_settings(tree: Tree, path: str, entry: Entry) -> bytes:
     return read_announced(tree, {path: entry}, max_bytes=_MAX_SETTINGS_BYTES)[path]
 
 
-def read_announced(tree: Tree, entries: Mapping[str, Entry], *, max_bytes: int) -> dict[str, bytes]:
+def read_announced(
+    tree: Tree,
+    entries: Mapping[str, Entry],
+    *,
+    max_bytes: int,
+    max_total_bytes: int | None = None,
+) -> dict[str, bytes]:
     """The bytes behind entries of a listing, each with the object id that it announced.
 
     Args:
         tree: Where they are.
         entries: By any name; the answer has the same names.
         max_bytes: The largest that is read.
+        max_total_bytes: The most that is read of all together.
 
     Raises:
-        RegistryError: One is larger.
+        RegistryError: One is larger, or all together are.
         TransportError: One is missing or has other bytes: damaged on the way, or in a cache.
     """
-    found = tree.read_entries(entries.items(), max_bytes=max_bytes)
+    found = tree.read_entries(entries.items(), max_bytes=max_bytes, max_total_bytes=max_total_bytes)
     missing = entries.keys() - found.keys()
     if missing:
         raise TransportError("the object is missing", where=min(missing), code="broken-object")

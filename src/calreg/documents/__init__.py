@@ -8,63 +8,85 @@ in an error.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from calreg.documents.calibration import (
-    CELLS,
-    METHOD_PARAMETERS,
-    METRICS,
-    PROBABILITY_METHODS,
-    QUANTILES,
-    Calibration,
-    Distribution,
-    Histogram,
-    LabelCalibration,
-    Parameter,
-)
-from calreg.documents.decision import (
-    AVERAGES,
-    FIGURES,
-    STATUSES,
-    Average,
-    Comparator,
-    Confusion,
-    Decision,
-    Direction,
-    Status,
-    Trial,
-)
-from calreg.documents.feedback import Application, FactorAction, Overrides, Suggestions
-from calreg.documents.index import Entry, FileEntry, Index, ModelEntry, ModelIndex, Packed
-from calreg.documents.keys import Keys
-from calreg.documents.lock import Lock, LockEntry, LockFormat, LockSource, ReadFrom, Trust
-from calreg.documents.moves import Move, Pin, Pins
-from calreg.documents.run import (
-    INFORMATIONAL_CHANGES,
-    DecisionRow,
-    FactorRow,
-    HeadRow,
-    LabelRow,
-    ModelRun,
-    Run,
-    RunInputs,
-    milliseconds,
-    timestamp_text,
-)
-from calreg.documents.schemas import KINDS, Kind, kind_of, schema_bytes, schema_problem
-from calreg.documents.semantics import Problem, semantic_problems
-from calreg.documents.settings import (
-    DEFAULT_FACTOR_SHIFT,
-    DEFAULT_MIN_SAMPLES,
-    DEFAULT_SHIFT_LIMITS,
-    DEFAULT_THRESHOLDS,
-    HeadSettings,
-    RegistrySettings,
-)
-from calreg.documents.strict import Json, canonical_bytes, digest_of, load_json, load_yaml
-from calreg.documents.withdrawn import Withdrawal, Withdrawn
-from calreg.errors import InputError
+if TYPE_CHECKING:
+    from calreg.documents.calibration import (
+        CELLS,
+        METHOD_PARAMETERS,
+        METRICS,
+        PROBABILITY_METHODS,
+        QUANTILES,
+        Calibration,
+        Distribution,
+        Histogram,
+        LabelCalibration,
+        Parameter,
+    )
+    from calreg.documents.decision import (
+        AVERAGES,
+        FIGURES,
+        STATUSES,
+        Average,
+        Comparator,
+        Confusion,
+        Decision,
+        Direction,
+        Status,
+        Trial,
+    )
+    from calreg.documents.feedback import Application, FactorAction, Overrides, Suggestions
+    from calreg.documents.index import Entry, FileEntry, Index, ModelEntry, ModelIndex, Packed
+    from calreg.documents.keys import Keys
+    from calreg.documents.loading import (
+        checked_bytes,
+        find_calibration,
+        load,
+        load_calibration,
+        load_index,
+        load_keys,
+        load_lock,
+        load_model_index,
+        load_model_run,
+        load_move,
+        load_overrides,
+        load_packed,
+        load_pins,
+        load_retention,
+        load_run,
+        load_settings,
+        load_suggestions,
+        load_withdrawn,
+    )
+    from calreg.documents.lock import Lock, LockEntry, LockFormat, LockSource, ReadFrom, Trust
+    from calreg.documents.moves import Move, Pin, Pins
+    from calreg.documents.retention import Retention
+    from calreg.documents.run import (
+        INFORMATIONAL_CHANGES,
+        DecisionRow,
+        FactorRow,
+        HeadRow,
+        LabelRow,
+        ModelRun,
+        Run,
+        RunInputs,
+        milliseconds,
+        timestamp_text,
+    )
+    from calreg.documents.schemas import KINDS, Kind, kind_of, schema_bytes
+    from calreg.documents.semantics import Problem, semantic_problems
+    from calreg.documents.settings import (
+        DEFAULT_FACTOR_SHIFT,
+        DEFAULT_MIN_SAMPLES,
+        DEFAULT_SHIFT_LIMITS,
+        DEFAULT_THRESHOLDS,
+        GateSettings,
+        HeadSettings,
+        RegistrySettings,
+    )
+    from calreg.documents.strict import Json, canonical_bytes, digest_of, load_json, load_yaml
+    from calreg.documents.withdrawn import Withdrawal, Withdrawn
 
 __all__ = [
     "AVERAGES",
@@ -94,6 +116,7 @@ __all__ = [
     "FactorAction",
     "FactorRow",
     "FileEntry",
+    "GateSettings",
     "HeadRow",
     "HeadSettings",
     "Histogram",
@@ -119,6 +142,7 @@ __all__ = [
     "Problem",
     "ReadFrom",
     "RegistrySettings",
+    "Retention",
     "Run",
     "RunInputs",
     "Status",
@@ -144,6 +168,7 @@ __all__ = [
     "load_overrides",
     "load_packed",
     "load_pins",
+    "load_retention",
     "load_run",
     "load_settings",
     "load_suggestions",
@@ -155,130 +180,49 @@ __all__ = [
     "timestamp_text",
 ]
 
-
-class Document(Protocol):
-    """A frozen value that can be written."""
-
-    def to_json(self) -> Json:
-        """The document as a plain object."""
-        ...
-
-
-def load(kind: Kind, raw: bytes, *, where: str) -> Json:
-    """The plain object of one document, after every check there is.
-
-    Args:
-        kind: What the document must be.
-        raw: Its bytes.
-        where: The path to name in an error.
-
-    Raises:
-        InputError: The first thing wrong: path, JSON pointer, problem.
-    """
-    data = (load_yaml if kind == "registry" else load_json)(raw, where=where)
-    _check(kind, data, where=where)
-    return data
-
-
-def _check(kind: Kind, data: Mapping[str, Any], *, where: str) -> None:
-    found, minor = kind_of(data, where=where)
-    if found != kind:
-        raise InputError(f"expected a {kind} document, got {found}", where=where, code="document")
-    problem = schema_problem(kind, data, minor=minor) or next(semantic_problems(kind, data), None)
-    if problem is not None:
-        raise InputError(f"at {problem[0]}: {problem[1]}", where=where, code="document")
-
-
-def checked_bytes(kind: Kind, document: Document, *, where: str) -> bytes:
-    """The canonical bytes of a document about to be written, after every check there is.
-
-    Raises:
-        InputError: The document would be refused by its readers.
-    """
-    data = document.to_json()
-    _check(kind, data, where=where)
-    return canonical_bytes(data)
+# Where each name is defined: a document's module is imported when one is first needed, since
+# production reads locks and calibrations, and pays for nothing else.
+_HOMES = {
+    name: home
+    for home, names in {
+        "calibration": (
+            "CELLS Calibration Distribution Histogram LabelCalibration METHOD_PARAMETERS "
+            "METRICS PROBABILITY_METHODS Parameter QUANTILES"
+        ),
+        "decision": (
+            "AVERAGES Average Comparator Confusion Decision Direction FIGURES STATUSES Status Trial"
+        ),
+        "feedback": "Application FactorAction Overrides Suggestions",
+        "index": "Entry FileEntry Index ModelEntry ModelIndex Packed",
+        "keys": "Keys",
+        "loading": (
+            "checked_bytes find_calibration load load_calibration load_index load_keys "
+            "load_lock load_model_index load_model_run load_move load_overrides load_packed "
+            "load_pins load_retention load_run load_settings load_suggestions load_withdrawn"
+        ),
+        "lock": "Lock LockEntry LockFormat LockSource ReadFrom Trust",
+        "moves": "Move Pin Pins",
+        "retention": "Retention",
+        "run": (
+            "DecisionRow FactorRow HeadRow INFORMATIONAL_CHANGES LabelRow ModelRun Run "
+            "RunInputs milliseconds timestamp_text"
+        ),
+        "schemas": "KINDS Kind kind_of schema_bytes",
+        "semantics": "Problem semantic_problems",
+        "settings": (
+            "DEFAULT_FACTOR_SHIFT DEFAULT_MIN_SAMPLES DEFAULT_SHIFT_LIMITS DEFAULT_THRESHOLDS "
+            "GateSettings HeadSettings RegistrySettings"
+        ),
+        "strict": "Json canonical_bytes digest_of load_json load_yaml",
+        "withdrawn": "Withdrawal Withdrawn",
+    }.items()
+    for name in names.split()
+}
 
 
-def load_calibration(raw: bytes, *, where: str) -> Calibration:
-    """The calibration that the bytes of a version or reference hold."""
-    return Calibration.from_json(load("calibration", raw, where=where))
-
-
-def find_calibration(raw: bytes, *, where: str) -> Calibration:
-    """The calibration in a file: a version or reference, or what `tune --out` wrote of one.
-
-    Raises:
-        InputError: It is neither, or fails a check.
-    """
-    data = load_json(raw, where=where)
-    held = data.get("document")
-    if "schema" not in data and isinstance(held, dict):
-        data = held
-    _check("calibration", data, where=where)
-    return Calibration.from_json(data)
-
-
-def load_run(raw: bytes, *, where: str) -> Run:
-    """The run that the bytes of `runs/N.json` hold."""
-    return Run.from_json(load("run", raw, where=where))
-
-
-def load_model_run(raw: bytes, *, where: str) -> ModelRun:
-    """A model's part of a run, from the bytes of its `run.json`."""
-    return ModelRun.from_json(load("model-run", raw, where=where))
-
-
-def load_settings(raw: bytes, *, where: str) -> RegistrySettings:
-    """A registry's name and rules, from the bytes of its `registry.yaml`."""
-    return RegistrySettings.from_json(load("registry", raw, where=where))
-
-
-def load_pins(raw: bytes, *, where: str) -> Pins:
-    """The pins that the bytes of `pins.json` hold."""
-    return Pins.from_json(load("pins", raw, where=where))
-
-
-def load_move(raw: bytes, *, where: str) -> Move:
-    """The move that the bytes of `moves/N.json` hold."""
-    return Move.from_json(load("move", raw, where=where))
-
-
-def load_index(raw: bytes, *, where: str) -> Index:
-    """The state of a registry's references, from the bytes of its `index.json`."""
-    return Index.from_json(load("index", raw, where=where))
-
-
-def load_model_index(raw: bytes, *, where: str) -> ModelIndex:
-    """The references of one model, from the bytes of its `index.json`."""
-    return ModelIndex.from_json(load("model-index", raw, where=where))
-
-
-def load_packed(raw: bytes, *, where: str) -> Packed:
-    """All references of one model, from the bytes of a site's `references.json`."""
-    return Packed.from_json(load("references", raw, where=where))
-
-
-def load_withdrawn(raw: bytes, *, where: str) -> Withdrawn:
-    """The withdrawn versions that the bytes of `withdrawn.json` hold."""
-    return Withdrawn.from_json(load("withdrawn", raw, where=where))
-
-
-def load_keys(raw: bytes, *, where: str) -> Keys:
-    """The keys that sign a registry's index, from the bytes of `keys/N.json`."""
-    return Keys.from_json(load("keys", raw, where=where))
-
-
-def load_lock(raw: bytes, *, where: str) -> Lock:
-    """The lock that the bytes of a `calreg.lock` hold."""
-    return Lock.from_json(load("lock", raw, where=where))
-
-
-def load_overrides(raw: bytes, *, where: str) -> Overrides:
-    """The factors in force and their history, from the bytes of an overrides document."""
-    return Overrides.from_json(load("overrides", raw, where=where))
-
-
-def load_suggestions(raw: bytes, *, where: str) -> Suggestions:
-    """What a run of the feedback said, from the bytes of its document."""
-    return Suggestions.from_json(load("suggestions", raw, where=where))
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = found  # asked once
+    return found

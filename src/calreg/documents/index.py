@@ -28,7 +28,7 @@ class Entry:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Entry:
-        return cls(**{f.name: data[f.name] for f in fields(cls)})
+        return cls(data["version"], data["digest"], data["size"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,15 @@ that sign it and the versions that were withdrawn.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from calreg.documents.strict import Json, canonical_bytes
 from calreg.documents.withdrawn import Withdrawn
 
 __all__ = ["Lock", "LockEntry", "LockFormat", "LockSource", "ReadFrom", "Trust"]
+
+_UNSETTLED = "?"  # no commit and no ETag begins like that
 
 ReadFrom = Literal["main", "stable", "site"]
 LockFormat = Literal["calreg", "nomarr"]
@@ -51,7 +53,15 @@ class LockEntry:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> LockEntry:
-        return cls(**{f.name: data[f.name] for f in fields(cls) if f.name in data})
+        # A thousand of them are read before anybody can say that nothing is new.
+        return cls(
+            data["version"],
+            data["digest"],
+            data["size"],
+            data["path"],
+            data.get("copy"),
+            data.get("origin", 0),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +94,8 @@ class LockSource:
         seq: The number of the index; None for a working branch, which has none.
         read: From the branch `stable`, a static site, or a working branch that nobody gated.
         tip: What is compared to see whether there is news: the commit of the branch that was
-            read, or a site's ETag; None if it has none.
+            read, or a site's ETag; None if it has none. Marked if something else is installed
+            than was offered there; see `unsettled`.
         index: The digest of the index.
         issued: When the index was made.
         expires: When it stops being trusted as current.
@@ -103,6 +114,23 @@ class LockSource:
     expires: str | None = None
     trust: Trust | None = None
     withdrawn: Withdrawn = field(default_factory=lambda: Withdrawn({}))
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether what is installed is what the source offered at its tip."""
+        return not (self.tip or "").startswith(_UNSETTLED)
+
+    @property
+    def seen_tip(self) -> str | None:
+        """The tip that was seen last, whether or not what it offered is installed."""
+        return (self.tip or "").removeprefix(_UNSETTLED) or None
+
+    def unsettled(self) -> LockSource:
+        """The same knowledge, where something else is installed than the source offers by it.
+
+        The next pull then looks at everything, though nothing moved there.
+        """
+        return replace(self, tip=f"{_UNSETTLED}{self.seen_tip or ''}")
 
     def to_json(self) -> Json:
         return {

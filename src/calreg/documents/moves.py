@@ -14,7 +14,7 @@ from calreg.documents.strict import Json, canonical_bytes
 
 __all__ = ["Action", "Move", "Pin", "Pins"]
 
-Action = Literal["promote", "rollback", "pin", "unpin"]
+Action = Literal["promote", "rollback", "pin", "unpin", "withdraw"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,8 @@ class Move:
     """One decision of a person about one head.
 
     `before` and `after` are the versions that the reference held and holds; `until` is a
-    time after which a pin no longer binds, None for "until lifted".
+    time after which a pin no longer binds, None for "until lifted"; `version` is the one that
+    was withdrawn, and None for every other action.
     """
 
     number: int
@@ -34,15 +35,22 @@ class Move:
     by: str
     reason: str
     until: str | None = None
+    version: int | None = None
 
     SCHEMA = "calreg/move/1.0"
+    SCHEMA_OF_WITHDRAWAL = "calreg/move/1.1"
 
     def to_json(self) -> Json:
-        return {"schema": self.SCHEMA, **{f.name: getattr(self, f.name) for f in fields(self)}}
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        if self.version is not None:
+            return {"schema": self.SCHEMA_OF_WITHDRAWAL, **values}
+        # As it was before there were withdrawals: a move's bytes never change.
+        del values["version"]
+        return {"schema": self.SCHEMA, **values}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Move:
-        return cls(**{f.name: data[f.name] for f in fields(cls)})
+        return cls(**{f.name: data[f.name] for f in fields(cls) if f.name in data})
 
     def to_bytes(self) -> bytes:
         """The document's canonical bytes."""

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,6 +32,7 @@ Kind = Literal[
     "pins",
     "references",
     "registry",
+    "retention",
     "run",
     "suggestions",
     "withdrawn",
@@ -47,6 +49,7 @@ KINDS: tuple[Kind, ...] = (
     "pins",
     "references",
     "registry",
+    "retention",
     "run",
     "suggestions",
     "withdrawn",
@@ -54,7 +57,8 @@ KINDS: tuple[Kind, ...] = (
 
 _MAJOR = 1
 # The minor version that this program writes, where it is not 0.
-_MINORS: Mapping[str, int] = {"lock": 1}
+_MINORS: Mapping[str, int] = {"lock": 1, "move": 1}
+_MOST_ERRORS = 100
 _NAME = re.compile(r"calreg/([a-z-]+)/([0-9]{1,4})\.([0-9]{1,4})")
 
 
@@ -99,9 +103,9 @@ def schema_problem(
     """
     if _accepts(kind)(data):
         return None
-    errors = sorted(
-        _errors(kind, data, minor), key=lambda error: (len(error.path), str(error.path))
-    )
+    # A hostile document has millions: the first few of them say enough.
+    some = islice(_errors(kind, data, minor), _MOST_ERRORS)
+    errors = sorted(some, key=lambda error: (len(error.path), str(error.path)))
     if not errors:
         return None
     error = errors[0]
@@ -165,5 +169,20 @@ def _validator(kind: Kind) -> Any:
         "integer", lambda _, value: type(value) is int
     )
     extend: Any = validators.extend  # jsonschema's own is untyped
-    strict = extend(Draft202012Validator, type_checker=strict_types)
+    strict = extend(Draft202012Validator, {"uniqueItems": _unique_items}, type_checker=strict_types)
     return strict(json.loads(schema_bytes(kind)), registry=Registry())
+
+
+def _unique_items(_validator: Any, wanted: bool, value: Any, _schema: Any) -> Iterator[Any]:  # noqa: FBT001 -- jsonschema's
+    """`uniqueItems` in one pass: jsonschema's own compares all pairs, hours for a hostile list."""
+    from jsonschema import ValidationError
+
+    if not (wanted and isinstance(value, list)):
+        return
+    seen: set[str] = set()
+    for item in value:
+        text = json.dumps(item, sort_keys=True)
+        if text in seen:
+            yield ValidationError(f"{_short(value)} has non-unique elements")
+            return
+        seen.add(text)

@@ -22,6 +22,15 @@ class Withdrawal:
     why: str
     since: str
 
+    @property
+    def text(self) -> str:
+        """The withdrawal in words: since which day, by whom, why.
+
+        >>> Withdrawal("ci", "bad labels", "2026-11-22T05:00:00.000Z").text
+        'withdrawn 2026-11-22 by ci: bad labels'
+        """
+        return f"withdrawn {self.since[:10]} by {self.by}: {self.why}"
+
     def to_json(self) -> Json:
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
@@ -41,6 +50,11 @@ class Withdrawn:
     def of(self, head: str, version: int) -> Withdrawal | None:
         """Why a version is withdrawn; None if it is not."""
         return self.heads.get(head, {}).get(version)
+
+    def with_(self, head: str, version: int, why: Withdrawal) -> Withdrawn:
+        """The list with one more version on it."""
+        versions = dict(sorted({**self.heads.get(head, {}), version: why}.items()))
+        return Withdrawn(dict(sorted({**self.heads, head: versions}.items())))
 
     def heads_to_json(self) -> Json:
         """The list alone, as `calreg.lock` keeps it."""

@@ -18,6 +18,7 @@ from typing import Literal
 
 from calreg import failpoints
 from calreg.errors import RegistryError
+from calreg.git import leftovers
 from calreg.git.arguments import is_commit_id
 
 __all__ = ["LOCK_WAIT_S", "Pending", "Recovery", "clear", "locked", "read", "write"]
@@ -120,12 +121,17 @@ def locked(file: Path, *, wait_s: float = LOCK_WAIT_S) -> Iterator[None]:
                     code="locked",
                 )
             time.sleep(_POLL_S)
+        if os.fstat(stream.fileno()).st_size:
+            # The last holder died: a number that is left says that, and its time since when.
+            leftovers.clear(file.parent.parent, since=os.fstat(stream.fileno()).st_mtime)
         stream.truncate(0)
         stream.write(b"%d\n" % os.getpid())
         stream.flush()
+        os.fsync(stream.fileno())
         try:
             yield
         finally:
+            stream.truncate(0)
             fcntl.flock(stream.fileno(), fcntl.LOCK_UN)
 
 

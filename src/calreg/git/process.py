@@ -43,6 +43,7 @@ _ALLOWED = frozenset(
         "fast-import",
         "fetch",
         "for-each-ref",
+        "fsck",
         "init",
         "log",
         "ls-files",
@@ -55,6 +56,7 @@ _ALLOWED = frozenset(
         "update-index",
         "update-ref",
         "version",
+        "write-tree",
     }
 )
 
@@ -121,6 +123,9 @@ class Git:
         settings: Configuration on top of ours, as (key, value); handed over in the
             environment, so that no secret shows in a process list.
         as_user: Read the user's own configuration too: only to look at it.
+        variables: Environment variables on top of ours.
+        is_light: Start git by the standard library: the same words in the same environment.
+            Importing GitPython takes longer than asking a server whether there is news.
     """
 
     cwd: Path
@@ -128,6 +133,7 @@ class Git:
     settings: tuple[tuple[str, str], ...] = ()
     as_user: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
+    is_light: bool = False
 
     def run(
         self,
@@ -179,6 +185,7 @@ class Git:
             ) from None
         finally:
             _kill(process)
+            _close(process)
         return Answer(process.returncode, out, redact(err.decode("utf-8", "replace")))
 
     @contextlib.contextmanager
@@ -192,40 +199,24 @@ class Git:
             watchdog = threading.Timer(DEFAULT_TIMEOUT_S, _kill, (process,))
             watchdog.start()
             try:
-                yield process.stdout
+                yield cast("IO[bytes]", process.stdout)
             finally:
                 watchdog.cancel()
                 _kill(process)
-                process.stdout.close()
-                process.stderr.close()
+                _close(process)
 
     def _start(
         self, command: str, arguments: tuple[str, ...], stdin: int | IO[bytes]
-    ) -> PythonGit.AutoInterrupt:
+    ) -> subprocess.Popen[bytes]:
         if command not in _ALLOWED:
             raise RegistryError(f"git {command} is not among the commands this program runs")
         # In a folder that it may not enter, GitPython runs the command where we happen to be.
         if not os.access(self.cwd, os.X_OK):
             raise InputError("this folder cannot be entered", where=str(self.cwd), code="no-entry")
-        python_git = _python_git()
-        from git.exc import GitCommandNotFound
-
         variables = self._environment()
-        line = [*_without(variables), python_git.GIT_PYTHON_GIT_EXECUTABLE or "git"]
-        try:
-            process = python_git(self.cwd).execute(
-                [*line, "--no-pager", *self.options, command, *arguments],
-                istream=stdin,  # type: ignore[arg-type]  # a file is handed through to Popen
-                as_process=True,
-                env=variables,
-                shell=False,
-                # Its own group: a time limit must end git's children too, and ssh finds no
-                # terminal to ask on.
-                start_new_session=True,
-            )
-        except GitCommandNotFound as error:
-            raise _no_git() from error
-        return cast("PythonGit.AutoInterrupt", process)
+        words = ["--no-pager", *self.options, command, *arguments]
+        start = _start_light if self.is_light else _start_by_gitpython
+        return start(words, variables, self.cwd, stdin)
 
     def _environment(self) -> dict[str, str]:
         settings = (*_SETTINGS, *self.settings)
@@ -251,6 +242,55 @@ def _without(variables: Mapping[str, str]) -> list[str]:
     return ["env", *(part for name in unset for part in ("-u", name))] if unset else []
 
 
+def _start_by_gitpython(
+    words: list[str], variables: Mapping[str, str], cwd: Path, stdin: int | IO[bytes]
+) -> subprocess.Popen[bytes]:
+    python_git = _python_git()
+    from git.exc import GitCommandNotFound
+
+    try:
+        process = python_git(cwd).execute(
+            [*_without(variables), python_git.GIT_PYTHON_GIT_EXECUTABLE or "git", *words],
+            istream=stdin,  # type: ignore[arg-type]  # a file is handed through to Popen
+            as_process=True,
+            env=dict(variables),
+            shell=False,
+            # Its own group: a time limit must end git's children too, and ssh finds no
+            # terminal to ask on.
+            start_new_session=True,
+        )
+    except GitCommandNotFound as error:
+        raise _no_git() from error
+    started = cast("PythonGit.AutoInterrupt", process)
+    # Its guard ends the process when it is forgotten; ours ends it, and its children, before.
+    popen, started.proc = started.proc, None
+    return cast("subprocess.Popen[bytes]", popen)
+
+
+def _start_light(
+    words: list[str], variables: Mapping[str, str], cwd: Path, stdin: int | IO[bytes]
+) -> subprocess.Popen[bytes]:
+    ours = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("GIT_") or name in _KEPT
+    }
+    git = os.environ.get("GIT_PYTHON_GIT_EXECUTABLE") or "git"
+    try:
+        return subprocess.Popen(  # noqa: S603 - a list of words from an allow-list, no shell
+            [git, *words],
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=cwd,
+            # GitPython says the same: English, whatever the user speaks.
+            env={**ours, "LANGUAGE": "C", "LC_ALL": "C", **variables},
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        raise _no_git() from error
+
+
 def _python_git() -> type[PythonGit]:
     try:
         from git import Git as PythonGit  # 0.05 s, so not at the top
@@ -265,15 +305,22 @@ def _no_git() -> TransportError:
     )
 
 
-def _kill(process: PythonGit.AutoInterrupt) -> None:
+def _kill(process: subprocess.Popen[bytes]) -> None:
     """End a process and its children, if it still runs, and take its exit code."""
     if process.poll() is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.proc.wait()  # type: ignore[union-attr]  # the process itself, which never raises
+        process.wait()
 
 
-def _limit_files(process: PythonGit.AutoInterrupt, max_bytes: int | None) -> None:
+def _close(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()
+
+
+def _limit_files(process: subprocess.Popen[bytes], max_bytes: int | None) -> None:
     if max_bytes is None:
         return
     import resource

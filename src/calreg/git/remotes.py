@@ -13,8 +13,8 @@ import contextlib
 import os
 import re
 import tempfile
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -31,13 +31,33 @@ from calreg.git.arguments import (
 from calreg.git.process import NETWORK_TIMEOUT_S, Answer, Git, last_words
 from calreg.git.settings import Remote, read_settings
 
-__all__ = ["address_of", "fetch", "full_ref", "network_error", "push", "reaching", "remote_tip"]
+__all__ = [
+    "RefUpdate",
+    "address_of",
+    "fetch",
+    "fetch_all",
+    "full_ref",
+    "network_error",
+    "push",
+    "push_all",
+    "reaching",
+    "remote_tip",
+    "remote_tips",
+]
 
 _RACE = re.compile(
     r"stale info|fetch first|non-fast-forward|incorrect old value|reference already exists"
 )
 # What a server prints when two pushes meet inside it; a hook's words are not looked at.
 _LOCK_RACE = re.compile(r"cannot lock ref .*(but expected|File exists|already exists)")
+# What git says of the refs of an atomic push that failed for another one's sake.
+_FOR_ANOTHERS_SAKE = re.compile(r"atomic (push failed|push failure|transaction failed)")
+_NO_SUCH_REF = re.compile(r"couldn't find remote ref refs/heads/(\S+)")
+_FETCH_OPTIONS = (
+    "--quiet", "--no-tags", "--no-recurse-submodules", "--no-auto-maintenance",
+    "--no-write-fetch-head",
+)  # fmt: skip
+_PUSH_OPTIONS = ("--porcelain", "--no-follow-tags", "--no-verify", "--recurse-submodules=no")
 _HINTS = (
     (
         re.compile(r"Authentication failed|could not read (Username|Password)|terminal prompts|"
@@ -59,12 +79,31 @@ _HINTS = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class RefUpdate:
+    """A branch to move: from where it was seen (None: nowhere) to a commit."""
+
+    branch: str
+    new: str
+    expected: str | None
+
+    @property
+    def ref(self) -> str:
+        """The branch's full name."""
+        return f"refs/heads/{check_branch(self.branch)}"
+
+
 def network_error(action: str, shown: str, answer: Answer) -> TransportError:
     """The error for a remote that could not be reached or read: why, and what to look at."""
+    lines = answer.err.splitlines()
+    for pattern, hint, code in _HINTS:
+        # ssh says why, and git, which has the last word, only that it was so.
+        telling = next((line for line in lines if pattern.search(line)), None)
+        if telling is not None:
+            words = last_words(telling)
+            return TransportError(f"cannot {action} {shown}: {words}", hint=hint, code=code)
     words = last_words(answer.err) or f"git ended with code {answer.code}"
-    found = ((hint, code) for pattern, hint, code in _HINTS if pattern.search(answer.err))
-    hint, code = next(found, (None, None))
-    return TransportError(f"cannot {action} {shown}: {words}", hint=hint, code=code)
+    return TransportError(f"cannot {action} {shown}: {words}")
 
 
 @contextlib.contextmanager
@@ -92,20 +131,54 @@ def fetch(git: Git, remote: Remote, branch: str, *, timeout_s: float) -> str | N
     Raises:
         TransportError: The remote cannot be reached or read.
     """
-    check_branch(branch)
-    tracking = f"refs/remotes/{remote.name}/{branch}"
-    options = (
-        "--quiet", "--no-tags", "--no-recurse-submodules", "--no-auto-maintenance",
-        "--no-write-fetch-head",
-    )  # fmt: skip
-    refspec = f"+refs/heads/{branch}:{tracking}"
-    with reaching(git, remote.url) as there:
-        answer = there.attempt("fetch", *options, "--", remote.name, refspec, timeout_s=timeout_s)
-    if answer.code == 0:
-        return git.run("rev-parse", "--verify", "--quiet", tracking).text
-    if "couldn't find remote ref" in answer.err:
-        return None
-    raise network_error("fetch from", remote.shown, answer)
+    return fetch_all(git, remote, [branch], timeout_s=timeout_s)[branch]
+
+
+def fetch_all(
+    git: Git, remote: Remote, branches: Iterable[str], *, timeout_s: float
+) -> dict[str, str | None]:
+    """The tips of a remote's branches, now in the repository; None for those it does not have.
+
+    One round trip if it has them all.
+
+    Raises:
+        TransportError: The remote cannot be reached or read.
+    """
+    found: dict[str, str | None] = dict.fromkeys(map(check_branch, branches))
+    wanted = list(found)
+    while wanted:
+        refspecs = [f"+refs/heads/{name}:{_tracking(remote, name)}" for name in wanted]
+        with reaching(_without_secrets(git, remote), remote.url) as there:
+            answer = there.attempt(
+                "fetch", *_FETCH_OPTIONS, "--", remote.name, *refspecs, timeout_s=timeout_s
+            )
+        if answer.code == 0:
+            tips = git.run("rev-parse", *(_tracking(remote, name) for name in wanted)).text
+            return {**found, **dict(zip(wanted, tips.split("\n"), strict=True))}
+        missing = _NO_SUCH_REF.search(answer.err)
+        if missing is None or missing[1] not in wanted:
+            raise network_error("fetch from", remote.shown, answer)
+        wanted.remove(missing[1])
+    return found
+
+
+def _without_secrets(git: Git, remote: Remote) -> Git:
+    """The same git, which hands the remote's password to no child as an argument.
+
+    By its name git would take the configured address, password and all, and start its
+    helpers with it. It is rewritten before that; the name, and what follows from it, stays.
+    """
+    if not remote.url.lower().startswith(("https://", "http://")):
+        return git
+    address, secrets = address_of(remote.url)
+    if not secrets:
+        return git
+    rewritten = (f"url.{address}.insteadOf", remote.url)
+    return replace(git, settings=(*git.settings, rewritten, *secrets))
+
+
+def _tracking(remote: Remote, branch: str) -> str:
+    return f"refs/remotes/{remote.name}/{branch}"
 
 
 def push(
@@ -119,15 +192,29 @@ def push(
         TransportError: It could not be reached, or broke off. Whether it took the commit is
             then unknown: fetch and look.
     """
-    ref = f"refs/heads/{check_branch(branch)}"
-    options = ("--porcelain", "--no-follow-tags", "--no-verify", "--recurse-submodules=no")
-    lease = f"--force-with-lease={ref}:{expected or ''}"
-    with reaching(git, remote.url) as there:
+    push_all(git, remote, [RefUpdate(branch, new, expected)], timeout_s=timeout_s)
+
+
+def push_all(git: Git, remote: Remote, updates: Sequence[RefUpdate], *, timeout_s: float) -> None:
+    """Move several branches of a remote, each from where it was seen, all of them or none.
+
+    Raises:
+        StaleRegistryError: One of them is not where it was seen (any more).
+        RegistryError: The server refuses one of them, in its words.
+        TransportError: It could not be reached, or broke off. Whether it took the commits is
+            then unknown: fetch and look.
+    """
+    leases = [f"--force-with-lease={update.ref}:{update.expected or ''}" for update in updates]
+    # Not every server can do it, and one branch does not need it.
+    atomic = ["--atomic"] if len(updates) > 1 else []
+    refspecs = [f"{update.new}:{update.ref}" for update in updates]
+    with reaching(_without_secrets(git, remote), remote.url) as there:
         answer = there.attempt(
-            "push", *options, lease, "--", remote.name, f"{new}:{ref}", timeout_s=timeout_s
-        )
+            "push", *_PUSH_OPTIONS, *atomic, *leases, "--", remote.name, *refspecs,
+            timeout_s=timeout_s,
+        )  # fmt: skip
     if answer.code != 0:
-        raise _push_error(remote, branch, answer)
+        raise _push_error(remote, " and ".join(update.branch for update in updates), answer)
     failpoints.reach("pushed")
 
 
@@ -135,7 +222,9 @@ def _push_error(remote: Remote, branch: str, answer: Answer) -> CalregError:
     refused = [line for line in answer.text.splitlines() if line.startswith("!")]
     if not refused:
         return network_error("push to", remote.shown, answer)
-    reason = refused[0].split("\t")[-1]
+    reasons = [line.split("\t")[-1] for line in refused]
+    # Of several branches the one that is at fault, not those that were left with it.
+    reason = next((text for text in reasons if not _FOR_ANOTHERS_SAKE.search(text)), reasons[0])
     in_server = "declined" not in reason and _LOCK_RACE.search(answer.err)
     if _RACE.search(reason) or in_server:
         return StaleRegistryError(
@@ -167,24 +256,36 @@ def remote_tip(url: str, ref: str = "HEAD", *, timeout_s: float = NETWORK_TIMEOU
         InputError: An address or name that git must not be given.
         TransportError: The remote cannot be reached or read.
     """
+    return remote_tips(url, [ref], timeout_s=timeout_s).get(ref)
+
+
+def remote_tips(
+    url: str, refs: Sequence[str], *, timeout_s: float = NETWORK_TIMEOUT_S
+) -> dict[str, str]:
+    """The commits that those of a remote's branches (or full refs, or HEAD) are at that exist.
+
+    One question to the server for all of them; nothing is fetched.
+
+    Raises:
+        InputError: An address or name that git must not be given.
+        TransportError: The remote cannot be reached or read.
+    """
     address, settings = address_of(url)
-    wanted = full_ref(ref)
+    wanted = {full_ref(ref): ref for ref in refs}
     with tempfile.TemporaryDirectory(prefix="calreg-") as empty:
         # An empty folder: a repository around the current one has settings of its own.
         folder = Path(os.path.realpath(empty))
-        git = Git(folder, variables={"GIT_CEILING_DIRECTORIES": str(folder.parent)})
+        git = Git(folder, variables={"GIT_CEILING_DIRECTORIES": str(folder.parent)}, is_light=True)
         users = read_settings(replace(git, as_user=True)).taken_over()
         with reaching(replace(git, settings=(*users, *settings)), url) as there:
             answer = there.attempt(
-                "ls-remote", "--quiet", "--", address, wanted, timeout_s=timeout_s
+                "ls-remote", "--quiet", "--", address, *wanted, timeout_s=timeout_s
             )
     if answer.code != 0:
         raise network_error("read", redact(url), answer)
-    for line in answer.text.splitlines():
-        commit, _, name = line.partition("\t")
-        if name == wanted:
-            return commit
-    return None
+    rows = (line.partition("\t") for line in answer.text.splitlines())
+    # A pattern of ls-remote also names refs that end like it.
+    return {wanted[name]: commit for commit, _, name in rows if name in wanted}
 
 
 def full_ref(ref: str) -> str:

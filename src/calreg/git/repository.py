@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -21,15 +21,18 @@ from calreg.errors import CalregError, InputError, StaleRegistryError
 from calreg.git import journal, remotes
 from calreg.git.arguments import check_branch, check_path, check_ref, is_commit_id
 from calreg.git.journal import Pending, Recovery
+from calreg.git.log import LOG_FORMAT, LogEntry, log_entries
 from calreg.git.objects import commit_stream
 from calreg.git.process import DEFAULT_TIMEOUT_S, NETWORK_TIMEOUT_S, Git, failure
+from calreg.git.remotes import RefUpdate
 from calreg.git.settings import Identity, Remote, Settings, read_settings
 from calreg.git.tree import Tree
 from calreg.git.worktree import WorkTree, changes_between
 
-__all__ = ["LogEntry", "Repository", "init_repository"]
+__all__ = ["Repository", "init_repository"]
 
 _PENDING_REF = "refs/calreg/pending"
+_IN_A_PACK = ("fastimport.unpackLimit", "1")
 # All that is asked of a new place, in one process. Each but --path-format and --revs-only is
 # answered by one line; HEAD, the last, by none if it has no commit.
 _QUESTIONS = (
@@ -37,20 +40,6 @@ _QUESTIONS = (
     "--path-format=absolute", "--git-common-dir", "--is-inside-work-tree", "--show-prefix",
     "--revs-only", "HEAD",
 )  # fmt: skip
-_LOG_FORMAT = "%H%x00%P%x00%an%x00%ae%x00%ct%x00%s%x00%(trailers:only,unfold)"
-
-
-@dataclass(frozen=True, slots=True)
-class LogEntry:
-    """One commit of a log; `time_s` in seconds since 1970, trailers in their order."""
-
-    commit: str
-    parents: tuple[str, ...]
-    author: str
-    email: str
-    time_s: int
-    subject: str
-    trailers: tuple[tuple[str, str], ...]
 
 
 class Repository:
@@ -79,6 +68,7 @@ class Repository:
         self.work_tree = work_tree
         self.prefix = prefix
         self.found_at = found_at
+        self._parents: dict[str, str | None] = {}  # of the commits made here
 
     @classmethod
     def find(cls, folder: Path) -> Repository:
@@ -203,17 +193,19 @@ class Repository:
         """
         return self.settings.identity()
 
-    def dirty(self, paths: Iterable[str]) -> list[str]:
-        """Of these paths, those where work tree or index differ from HEAD; bare: none.
+    def dirty(self, paths: Iterable[str], head: str | None = None) -> list[str]:
+        """Of these paths, those where work tree or index differ from HEAD, if known; bare: none.
 
         Raises:
             InputError: A symbolic link or a folder is where a file would be written.
             RegistryError: Another git command holds the index.
         """
-        return [] if self._files is None else self._files.dirty(paths, self.tip())
+        return [] if self._files is None else self._files.dirty(paths, head or self.tip())
 
     def is_ancestor(self, ancestor: str, commit: str) -> bool:
         """Whether a commit is the other or in its history."""
+        if self._parents.get(commit) == ancestor:
+            return True
         answer = self._git.run("merge-base", "--is-ancestor", ancestor, commit, ok=(0, 1))
         return answer.code == 0
 
@@ -221,24 +213,17 @@ class Repository:
         """The paths that differ between two commits; all of `new` if there is no old one."""
         return [change.path for change in changes_between(self._git, old, new)]
 
-    def log(self, commit: str, path: str = "", *, limit: int = 50) -> list[LogEntry]:
-        """The last commits that changed a path (empty: any), the newest first."""
+    def log(
+        self, commit: str, path: str = "", *, limit: int = 50, base: str | None = None
+    ) -> list[LogEntry]:
+        """The last commits that changed a path (empty: any) and are not in `base`, newest first."""
         below = [check_path(path)] if path else []
+        rest = [f"^{base}"] if base is not None else []
         answer = self._git.run(
-            "log", "-z", f"--format={_LOG_FORMAT}", f"--max-count={limit}",
-            "--no-color", "--no-mailmap", commit, "--", *below,
+            "log", "-z", f"--format={LOG_FORMAT}", f"--max-count={limit}",
+            "--no-color", "--no-mailmap", "--topo-order", commit, *rest, "--", *below,
         )  # fmt: skip
-        fields = answer.out.decode("utf-8", "replace").removesuffix("\0").split("\0")
-        return [_log_entry(fields[i : i + 7]) for i in range(0, len(fields) - 6, 7)]
-
-    def locks(self) -> list[Path]:
-        """Files by which git commands lock this repository, or left when they were killed."""
-        places = [
-            *(self.git_dir / name for name in ("index.lock", "HEAD.lock")),
-            *(self.common_dir / name for name in ("packed-refs.lock", "shallow.lock")),
-        ]
-        refs = (self.common_dir / "refs").rglob("*.lock")
-        return sorted({*(place for place in places if place.exists()), *refs})
+        return log_entries(answer.out)
 
     # Writing
 
@@ -280,9 +265,12 @@ class Repository:
             message=message, identity=identity, when=when,
         )  # fmt: skip
         options = ("--quiet", "--done", "--force", "--date-format=raw")
-        answer = self._git.run("fast-import", *options, stdin=stream)
+        # A pack is brought to disk by two calls of fsync, ten objects by ten.
+        git = replace(self._git, settings=(*self._git.settings, _IN_A_PACK))
+        made = git.run("fast-import", *options, stdin=stream).text.strip()
         failpoints.reach("objects-written")
-        return answer.text.strip()
+        self._parents[made] = parent
+        return made
 
     def publish(self, branch: str, *, old: str | None, new: str) -> list[str]:
         """Move a branch to a commit made of its tip, and its work tree if it is checked out.
@@ -305,7 +293,7 @@ class Repository:
         """
         check_branch(branch)
         files = self._files if self._is_checked_out(branch) else None
-        # Looked at before anything moves: what cannot be written must not be published.
+        # Looked at first: what cannot be written must not be published.
         changes = files.plan(old, new) if files else []
         journal.write(self._journal, Pending(branch, old, new))
         try:
@@ -355,6 +343,8 @@ class Repository:
         if self.tip(_PENDING_REF) is not None:
             self._git.run("update-ref", "-d", _PENDING_REF)
         if pending is None:
+            if self._files is not None:
+                self._files.drop_leftovers([])
             return Recovery("none")
         recovery = self._recovered(pending)
         journal.clear(self._journal)
@@ -374,6 +364,44 @@ class Repository:
         conflicts = files.settle(changes, pending.new) if files else []
         return Recovery("finished", pending.new, tuple(conflicts))
 
+    def move_aside(self, branch: str, *, old: str | None, new: str) -> None:
+        """Move a branch that is checked out nowhere, if it is still at `old`; inside `lock`.
+
+        Raises:
+            InputError: It is checked out: its files would not follow.
+            StaleRegistryError: It is somewhere else.
+        """
+        self.check_not_checked_out(branch)
+        ref = f"refs/heads/{check_branch(branch)}"
+        answer = self._git.attempt("update-ref", "--no-deref", ref, new, old or "0" * len(new))
+        if answer.code != 0:
+            if self.tip(ref) != old:
+                raise StaleRegistryError(f"branch {branch} moved meanwhile", hint="Try again.")
+            raise failure("update-ref", answer)
+        failpoints.reach("ref-moved")
+
+    def check_not_checked_out(self, branch: str) -> None:
+        """Refuse to move a branch whose files, in a work tree, would not follow.
+
+        Raises:
+            InputError: It is checked out, in this work tree or another one.
+        """
+        ref = f"refs/heads/{check_branch(branch)}"
+        place = self._git.run("for-each-ref", "--format=%(worktreepath)", ref).text
+        # The HEAD of a bare repository checks nothing out.
+        if place and not (self.is_bare and Path(place).resolve() == self.git_dir.resolve()):
+            raise InputError(
+                f"branch {branch} is checked out here, and its files would not follow",
+                where=place,
+                hint="git switch to another branch there, then try again.",
+                code="checked-out",
+            )
+
+    @property
+    def is_shallow(self) -> bool:
+        """Whether older commits were left out when it was cloned."""
+        return (self.common_dir / "shallow").exists()
+
     # Remotes
 
     def remote(self, branch: str) -> Remote | None:
@@ -388,9 +416,42 @@ class Repository:
         Raises:
             TransportError: The remote cannot be reached or read.
         """
-        return remotes.fetch(
-            self._git, remote, remote.branch if branch is None else branch, timeout_s=timeout_s
-        )
+        wanted = remote.branch if branch is None else branch
+        return remotes.fetch(self._git, remote, wanted, timeout_s=timeout_s)
+
+    def fetch_all(
+        self, remote: Remote, branches: Iterable[str], *, timeout_s: float = NETWORK_TIMEOUT_S
+    ) -> dict[str, str | None]:
+        """The tips of several of the remote's branches; None for one it does not have.
+
+        Raises:
+            TransportError: The remote cannot be reached or read.
+        """
+        return remotes.fetch_all(self._git, remote, branches, timeout_s=timeout_s)
+
+    def push_all(
+        self,
+        remote: Remote,
+        updates: Sequence[RefUpdate],
+        *,
+        timeout_s: float = NETWORK_TIMEOUT_S,
+    ) -> None:
+        """Move several of the remote's branches, each to a descendant, all of them or none.
+
+        Raises:
+            StaleRegistryError: Somebody else was faster, or a commit is no descendant.
+            RegistryError: The server refuses one of them, in its words.
+            TransportError: It cannot be reached, or broke off: look whether it has them.
+        """
+        for update in updates:
+            self._check_descends(update.branch, update.expected, update.new)
+        remotes.push_all(self._git, remote, updates, timeout_s=timeout_s)
+
+    def _check_descends(self, branch: str, expected: str | None, new: str) -> None:
+        if expected is not None and not self.is_ancestor(expected, new):
+            raise StaleRegistryError(
+                f"commit {new[:12]} does not come after {expected[:12]}, where {branch} is now"
+            )
 
     def push(
         self,
@@ -408,13 +469,7 @@ class Repository:
             RegistryError: The server refuses, in its words.
             TransportError: It cannot be reached, or broke off: look whether it has `new`.
         """
-        if expected is not None and not self.is_ancestor(expected, new):
-            raise StaleRegistryError(
-                f"commit {new[:12]} does not come after {expected[:12]}, where {branch} is now"
-            )
-        remotes.push(
-            self._git, remote, branch=branch, new=new, expected=expected, timeout_s=timeout_s
-        )
+        self.push_all(remote, [RefUpdate(branch, new, expected)], timeout_s=timeout_s)
 
 
 def _not_found(folder: Path, err: str) -> InputError | None:
@@ -430,20 +485,6 @@ def _not_found(folder: Path, err: str) -> InputError | None:
 
 def _unusable(folder: Path, problem: str) -> InputError:
     return InputError(problem, where=str(folder), code="not-a-repository")
-
-
-def _log_entry(fields: list[str]) -> LogEntry:
-    commit, parents, author, email, time_s, subject, trailers = fields
-    pairs = (line.partition(": ") for line in trailers.splitlines() if ": " in line)
-    return LogEntry(
-        commit=commit.lstrip("\n"),
-        parents=tuple(parents.split()),
-        author=author,
-        email=email,
-        time_s=int(time_s),
-        subject=subject,
-        trailers=tuple((key, value) for key, _, value in pairs),
-    )
 
 
 def init_repository(folder: Path, *, bare: bool = False, branch: str = "main") -> Repository:

@@ -15,7 +15,7 @@ from calreg.errors import RegistryError, TransportError
 from calreg.git.arguments import check_path
 from calreg.git.process import Git
 
-__all__ = ["MAX_FILE_BYTES", "Entry", "Tree", "blob_id", "parse_entries"]
+__all__ = ["MAX_FILE_BYTES", "Entry", "Tree", "blob_id", "object_id", "parse_entries"]
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
 _PATHS_AT_ONCE = 500
@@ -44,20 +44,33 @@ class Entry:
 
 def blob_id(data: bytes, *, like: str) -> str:
     """The id git gives these bytes, in the hash that the id `like` is of."""
-    header = b"blob %d\0" % len(data)
+    return object_id(data, kind="blob", like=like)
+
+
+def object_id(data: bytes, *, kind: str, like: str) -> str:
+    """The id git gives an object of a kind (blob, tree, commit), in the hash of `like`."""
+    header = b"%s %d\0" % (kind.encode("ascii"), len(data))
     if len(like) == 64:
         return hashlib.sha256(header + data).hexdigest()
     return hashlib.sha1(header + data, usedforsecurity=False).hexdigest()
 
 
 def parse_entries(listing: bytes, *, sizes: bool = False) -> dict[str, Entry]:
-    """Path to entry, of the output of `git ls-tree -z` (with `-l`, sizes too)."""
+    """Path to entry, of the output of `git ls-tree -z` (with `-l`, sizes too).
+
+    Raises:
+        RegistryError: A name stands twice.
+    """
     entries = {}
     for line in listing.split(b"\0")[:-1]:
         about, _, path = line.partition(b"\t")
         words = about.decode("ascii").split()
         size = int(words[3]) if sizes and words[3] != "-" else None
-        entries[os.fsdecode(path)] = Entry(words[0], words[2], size)
+        name = os.fsdecode(path)
+        if name in entries:
+            # fsck refuses such a tree on its way in; this one came another way.
+            raise RegistryError("stands twice in its folder", where=name, code="duplicate-name")
+        entries[name] = Entry(words[0], words[2], size)
     return entries
 
 
@@ -132,23 +145,51 @@ class Tree:
         return self._contents({path: f"{self.commit}:{path}" for path in wanted}, max_bytes)
 
     def read_entries(
-        self, entries: Iterable[tuple[str, Entry]], *, max_bytes: int = MAX_FILE_BYTES
+        self,
+        entries: Iterable[tuple[str, Entry]],
+        *,
+        max_bytes: int = MAX_FILE_BYTES,
+        max_total_bytes: int | None = None,
     ) -> dict[str, bytes]:
-        """The bytes behind entries that were listed before, by the paths given with them."""
-        return self._contents({path: entry.oid for path, entry in entries}, max_bytes)
+        """The bytes behind entries that were listed before, by the paths given with them.
 
-    def _contents(self, names: dict[str, str], max_bytes: int) -> dict[str, bytes]:
+        Raises:
+            RegistryError: One is a folder, or larger than `max_bytes`, or all together are
+                larger than `max_total_bytes`: a small pack may hold endless zeros.
+        """
+        return self._contents(
+            {path: entry.oid for path, entry in entries}, max_bytes, max_total_bytes
+        )
+
+    def _contents(
+        self, names: dict[str, str], max_bytes: int, max_total_bytes: int | None = None
+    ) -> dict[str, bytes]:
         questions = b"".join(os.fsencode(name) + b"\n" for name in names.values())
         found: dict[str, bytes] = {}
+        total = 0
         with self._git.stream("cat-file", "--batch", stdin=questions) as answers:
             for path in names:
                 about = answers.readline().rsplit(b" ", 2)
                 if about[-1] == b"missing\n":
                     continue
                 size = _checked_size(path, about, max_bytes)
+                total += size
+                if max_total_bytes is not None and total > max_total_bytes:
+                    raise RegistryError(
+                        f"the files have more than {max_total_bytes:,} bytes together",
+                        where=path,
+                        code="too-large",
+                    )
                 found[path] = _checked_bytes(path, answers.read(size), about[0])
                 answers.read(1)
         return found
+
+    def read_at(
+        self, commits: Iterable[str], path: str, *, max_bytes: int = MAX_FILE_BYTES
+    ) -> dict[str, bytes]:
+        """One file as it was at other commits, by commit; those without it are left out."""
+        check_path(path)
+        return self._contents({commit: f"{commit}:{path}" for commit in commits}, max_bytes)
 
 
 def _checked_bytes(path: str, data: bytes, oid: bytes) -> bytes:

@@ -6,16 +6,24 @@ outside this module can start a trailer of its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from calreg.documents import HeadRow, Move, Run
+from calreg.documents import HeadRow, Keys, Move, Run
+from calreg.documents.moves import Action
 from calreg.names import HeadName
 
-__all__ = ["Rows", "move_message", "one_line", "run_message"]
+__all__ = ["Rows", "keys_message", "move_message", "one_line", "retention_message", "run_message"]
 
 Rows = Sequence[tuple[HeadName, HeadRow]]
 Trailers = Sequence[tuple[str, str]]
 
+_SUBJECTS: Mapping[Action, str] = {
+    "promote": "Promote",
+    "rollback": "Roll back",
+    "pin": "Pin",
+    "unpin": "Unpin",
+    "withdraw": "Withdraw",
+}
 _MAX_LINES = 50
 _MAX_LENGTH = 200
 
@@ -36,7 +44,7 @@ def run_message(run: Run, rows: Rows, *, run_id: str) -> str:
     moved = [(name, row) for name, row in rows if row.reference_update == "updated"]
     held = [(name, row) for name, row in rows if row.reference_update == "held"]
     lines = [f"moved {_arrow(name, row)}: {_why_moved(row)}" for name, row in moved]
-    lines += [f"held {name} at v{row.reference_version}: {row.reason}" for name, row in held]
+    lines += [f"held {name} at {_held_at(row)}: {row.reason}" for name, row in held]
     lines += [f"left out {head}: {reason}" for head, reason in sorted(run.excluded.items())]
     return _message(
         f"Run {run.version}: {_count(len(rows), 'head')}, {_count(len(moved), 'reference')} moved",
@@ -56,21 +64,54 @@ def move_message(move: Move) -> str:
     before = "none" if move.before is None else f"v{move.before}"
     after = "none" if move.after is None else f"v{move.after}"
     place = f"{before} -> {after}" if before != after else f"at {after}"
-    subject = {"promote": "Promote", "rollback": "Roll back", "pin": "Pin", "unpin": "Unpin"}
+    version = "" if move.version is None else f" v{move.version}, reference"
     until = f" until {move.until}" if move.until else ""
     moved = [("Calreg-Moved", f"{move.head} {before} -> {after}")] if before != after else []
     return _message(
-        f"{subject[move.action]} {move.head} {place}{until}",
+        f"{_SUBJECTS[move.action]} {move.head}{version} {place}{until}",
         [one_line(move.reason, limit=1000)],
         [
             ("Calreg-Move", str(move.number)),
             ("Calreg-Action", move.action),
             ("Calreg-Head", move.head),
+            *([("Calreg-Withdrawn", f"v{move.version}")] if move.version is not None else []),
             *moved,
             ("Calreg-By", move.by),
             ("Calreg-Timestamp", move.timestamp),
         ],
     )
+
+
+def keys_message(keys: Keys, changes: Sequence[str], *, timestamp: str) -> str:
+    """The message of the commit that a new list of keys becomes."""
+    return _message(
+        f"Trust {_count(len(keys.keys), 'key')}, {keys.threshold} must sign",
+        _capped(changes),
+        [("Calreg-Keys", str(keys.number)), ("Calreg-Timestamp", timestamp)],
+    )
+
+
+def retention_message(
+    gone: Mapping[str, Sequence[int]], *, keep_runs: int, by: str, timestamp: str
+) -> str:
+    """The message of the commit that takes version folders off the tip."""
+    count = sum(len(numbers) for numbers in gone.values())
+    lines = [f"{model}: {_span(numbers)}" for model, numbers in sorted(gone.items())]
+    return _message(
+        f"Collect {_count(count, 'version folder')}",
+        [f"The newest {keep_runs:,} runs stay; what goes is in the history.", *_capped(lines)],
+        [
+            ("Calreg-Collected", str(count)),
+            ("Calreg-Keep-Runs", str(keep_runs)),
+            ("Calreg-By", by),
+            ("Calreg-Timestamp", timestamp),
+        ],
+    )
+
+
+def _span(numbers: Sequence[int]) -> str:
+    first, last = f"v{numbers[0]}", f"v{numbers[-1]}"
+    return first if len(numbers) == 1 else f"{len(numbers):,} from {first} to {last}"
 
 
 def _message(subject: str, body: Sequence[str], trailers: Trailers) -> str:
@@ -99,9 +140,12 @@ def _totals(run: Run) -> str:
     )
 
 
+def _held_at(row: HeadRow) -> str:
+    return "none" if row.reference_version is None else f"v{row.reference_version}"
+
+
 def _arrow(name: HeadName, row: HeadRow) -> str:
-    before = "none" if row.reference_version is None else f"v{row.reference_version}"
-    return f"{name} {before} -> v{row.reference_after}"
+    return f"{name} {_held_at(row)} -> v{row.reference_after}"
 
 
 def _why_moved(row: HeadRow) -> str:

@@ -6,7 +6,7 @@ or its time is over.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,7 +17,17 @@ from calreg.names import PINS_PATH, HeadName, move_path
 from calreg.plan.message import move_message
 from calreg.plan.state import Reference, RegistryState
 
-__all__ = ["MovePlan", "plan_pin", "plan_promote", "plan_rollback", "plan_unpin"]
+__all__ = [
+    "MovePlan",
+    "pins_after",
+    "plan_pin",
+    "plan_promote",
+    "plan_rollback",
+    "plan_unpin",
+    "recorded",
+    "refuse_withdrawn",
+    "writable",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +37,17 @@ class MovePlan:
     move: Move
     files: Mapping[str, bytes]
     message: str
+    delete: Collection[str] = ()
+
+    @property
+    def timestamp(self) -> str:
+        """When it was decided."""
+        return self.move.timestamp
+
+    @property
+    def heads(self) -> Collection[HeadName]:
+        """The one head that it is about."""
+        return (HeadName.parse(self.move.head),)
 
 
 def plan_promote(
@@ -42,11 +63,13 @@ def plan_promote(
         timestamp: When, as it stands in documents.
 
     Raises:
-        RegistryError: The head is pinned, or the version is not newer than the reference's.
+        RegistryError: The head is pinned, the version is withdrawn, or it is not newer than
+            the reference's.
         InputError: No reason, or one that cannot be written.
     """
     name, before = target.name, _held(state, target.name)
     _refuse_pinned(state, name, timestamp)
+    refuse_withdrawn(state, target)
     if before is not None and target.version <= before:
         raise _not_that_way(name, before, target.version, wanted="newer")
     return _plan(
@@ -62,12 +85,13 @@ def plan_rollback(
     A pinned head may be rolled back further: to be safer is never refused.
 
     Raises:
-        RegistryError: The version is not older than the reference's.
+        RegistryError: The version is not older than the reference's, or withdrawn.
         InputError: No reason, or one that cannot be written.
     """
     name, before = target.name, _held(state, target.name)
     if before is None or target.version >= before:
         raise _not_that_way(name, before, target.version, wanted="older")
+    refuse_withdrawn(state, target)
     pin = Pin(target.version, by, reason.strip(), timestamp)
     return _plan(
         state, "rollback", name, target, pin=pin, by=by, reason=reason, timestamp=timestamp
@@ -95,12 +119,13 @@ def plan_pin(
             not say. None: until it is lifted.
 
     Raises:
-        RegistryError: The head is pinned at another version.
+        RegistryError: The head is pinned at another version, or this one is withdrawn.
         InputError: `until` is no time, or over already; no reason.
     """
     name = target.name
     if target.version != _held(state, name):
         _refuse_pinned(state, name, timestamp)
+    refuse_withdrawn(state, target)
     ends = _until(until, now=timestamp) if until is not None else None
     pin = Pin(target.version, by, reason.strip(), timestamp, ends)
     return _plan(state, "pin", name, target, pin=pin, by=by, reason=reason, timestamp=timestamp)
@@ -189,22 +214,38 @@ def _plan(
         head=name.full,
         before=before,
         after=target.version if target else before,
-        by=_writable(by, what="name"),
-        reason=_writable(reason, what="reason"),
+        by=writable(by, what="name"),
+        reason=writable(reason, what="reason"),
         until=pin.until if pin else None,
     )
     files = {}
     if target is not None and target.version != before:
         files[name.reference_path] = target.raw
-    pins = _pins_after(state.pins, name, pin)
+    return recorded(state, move, files, pins_after(state.pins, name, pin))
+
+
+def recorded(
+    state: RegistryState,
+    move: Move,
+    files: Mapping[str, bytes],
+    pins: Pins,
+    delete: Collection[str] = (),
+) -> MovePlan:
+    """The plan of a decision: what it changes, the pins it leaves, and its record."""
+    written = dict(files)
     if pins != state.pins:
-        files[PINS_PATH] = checked_bytes("pins", pins, where=PINS_PATH)
+        written[PINS_PATH] = checked_bytes("pins", pins, where=PINS_PATH)
     path = move_path(move.number)
-    files[path] = checked_bytes("move", move, where=path)
-    return MovePlan(move, files, move_message(move))
+    written[path] = checked_bytes("move", move, where=path)
+    return MovePlan(move, written, move_message(move), delete)
 
 
-def _writable(text: str, *, what: str) -> str:
+def writable(text: str, *, what: str) -> str:
+    """A text that a record may hold, without white space around it.
+
+    Raises:
+        InputError: It is empty or no text.
+    """
     if not text.strip():
         raise InputError(f"expected a {what}, got an empty one", hint=f"Give a {what}.", code=what)
     try:
@@ -214,7 +255,23 @@ def _writable(text: str, *, what: str) -> str:
     return text.strip()
 
 
-def _pins_after(pins: Pins, name: HeadName, pin: Pin | None) -> Pins:
+def pins_after(pins: Pins, name: HeadName, pin: Pin | None) -> Pins:
+    """The pins once a head has this one, or none."""
     # A pin whose time is over goes with the promotion that it no longer forbids.
     others = {head: held for head, held in pins.heads.items() if head != name.full}
     return Pins(others if pin is None else dict(sorted({**others, name.full: pin}.items())))
+
+
+def refuse_withdrawn(state: RegistryState, target: Reference) -> None:
+    """Refuse a version that is unfit for any use.
+
+    Raises:
+        RegistryError: It is; with since when, who said so and why.
+    """
+    found = state.withdrawal_of(target.name, target.version)
+    if found is not None:
+        raise RegistryError(
+            f"v{target.version} of {target.name} is {found.text}",
+            hint=f"Choose another version: calreg show {target.name}",
+            code="withdrawn",
+        )

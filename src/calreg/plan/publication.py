@@ -43,6 +43,7 @@ __all__ = [
     "Publication",
     "Served",
     "check_same_registry",
+    "check_still_withdrawn",
     "content_of",
     "plan_publication",
 ]
@@ -149,10 +150,11 @@ def content_of(
         keys: All lists of keys, the first one first.
 
     Raises:
-        InputError: There is no reference at all.
+        InputError: There is no reference at all, and none was withdrawn.
         RegistryError: A reference holds a version that was withdrawn.
     """
-    if not references:
+    # A registry that lost its only reference must still tell production so.
+    if not references and not withdrawn_versions.heads:
         raise InputError(
             f"{registry} has no references yet, so there is nothing to publish",
             hint="calreg run SCORES makes the first.",
@@ -281,6 +283,25 @@ def _check_keys_go_on(content: Content, before: Index) -> None:
             hint=f"Restore {keys_path(before.keys or 1)}: once signed, always signed.",
             code="unsigned",
         )
+
+
+def check_still_withdrawn(before: Withdrawn, now: Withdrawn) -> None:
+    """Refuse to forget a withdrawal that readers were told of.
+
+    Raises:
+        RegistryError: One that was published is not on the list any more.
+    """
+    for head, versions in before.heads.items():
+        for version, found in versions.items():
+            if now.of(head, version) is None:
+                raise RegistryError(
+                    f"{head} v{version} was withdrawn on {found.since[:10]} by "
+                    f"{one_line(found.by)}, and the list no longer says so; a withdrawal is for "
+                    "good",
+                    where=WITHDRAWN_PATH,
+                    hint=f"Restore its line, or: calreg withdraw {head} v{version} --reason …",
+                    code="withdrawn",
+                )
 
 
 def _not_before(now: datetime, before: Index) -> datetime:

@@ -7,7 +7,7 @@ The verdict is `drift`'s, the rule that turns it into a move is the registry's o
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,6 +73,16 @@ class RunPlan:
     files: Mapping[str, bytes]
     message: str
 
+    @property
+    def timestamp(self) -> str:
+        """When the run was made."""
+        return self.run.timestamp
+
+    @property
+    def heads(self) -> Collection[HeadName]:
+        """The heads it gives a version to, and whose references it compares with."""
+        return self.calibrations.keys()
+
 
 @dataclass(frozen=True, slots=True)
 class _Version:
@@ -82,6 +92,7 @@ class _Version:
     raw: bytes
     reference: Reference | None
     settings: HeadSettings
+    unfit: str | None
 
 
 def run_options(settings: RegistrySettings, tune: Mapping[str, Any] | None = None) -> Json:
@@ -182,9 +193,27 @@ def _versions(state: RegistryState, computed: Computed, version: int) -> list[_V
         calibration = Calibration(name, version, labels, computed.display_names.get(name))
         raw = checked_bytes("calibration", calibration, where=name.version_path(version))
         made.append(
-            _Version(calibration, raw, state.references.get(name), state.settings.for_head(name))
+            _Version(
+                calibration,
+                raw,
+                state.references.get(name),
+                state.settings.for_head(name),
+                _unfit(state, name, computed.inputs.digest),
+            )
         )
     return made
+
+
+def _unfit(state: RegistryState, name: HeadName, digest: str) -> str | None:
+    """Why a version of this input may not become the reference by itself, if it may not.
+
+    Whoever withdrew a version did not want its numbers back under a new one.
+    """
+    version = state.made_of_withdrawn(name, digest)
+    found = None if version is None else state.withdrawal_of(name, version)
+    if found is None:
+        return None
+    return f"made of the same scores as v{version}, {found.text}"
 
 
 def _rows(
@@ -286,11 +315,13 @@ def _decide(
 ) -> tuple[ReferenceUpdate, str | None]:
     """What becomes of a head's reference, and why, where that is not the verdict itself."""
     if item.reference is None:
-        return "updated", "first reference"
+        return ("updated", "first reference") if item.unfit is None else ("held", item.unfit)
     if drift.is_stable:
         return "unchanged", None
     if pin is not None:
         return "held", _pinned_reason(pin)
+    if item.unfit is not None:
+        return "held", item.unfit
     if item.settings.promote_on == "unstable" or drift.verdict == "unstable":
         return "updated", None
     return "held", _undecided_reason(drift)

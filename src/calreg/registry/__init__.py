@@ -6,10 +6,12 @@ read something new: one method of `Snapshot`. To write something new: one plan.
 
 from __future__ import annotations
 
+from calreg.plan import Plan
 from calreg.registry.history import history_row, history_rows
 from calreg.registry.opening import Registry
 from calreg.registry.outbox import Waiting
-from calreg.registry.publishing import AlreadyDone, Plan, Published, Retry
+from calreg.registry.publishing import AlreadyDone, Published, Retry
+from calreg.registry.pushing import Pushed, PushedItem
 from calreg.registry.scaffold import Initialised, initialise
 from calreg.registry.snapshot import Snapshot
 
@@ -18,6 +20,8 @@ __all__ = [
     "Initialised",
     "Plan",
     "Published",
+    "Pushed",
+    "PushedItem",
     "Registry",
     "Retry",
     "Snapshot",

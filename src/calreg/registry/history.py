@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
-from calreg.documents import METRICS, HeadRow, ModelRun, milliseconds
+from calreg.documents import METRICS, HeadRow, ModelRun, Withdrawn, milliseconds
 from calreg.names import HeadName
 
 __all__ = ["history_row", "history_rows"]
 
 
 def history_rows(
-    parts: Iterable[ModelRun], heads: Collection[HeadName]
+    parts: Iterable[ModelRun], heads: Collection[HeadName], withdrawn: Withdrawn
 ) -> Iterator[dict[str, Any]]:
-    """A row per head and run, in the order of the parts, for the heads asked for."""
+    """A row per head and run, in the order of the parts, for the heads asked for.
+
+    `withdrawn` of a row says why its version is unfit for use, and is None if it is not.
+    """
     for part in parts:
         for head, row in part.heads.items():
             name = HeadName(part.model, head)
             if name in heads:
-                yield history_row(part, name, row)
+                unfit = withdrawn.of(name.full, part.version)
+                found = history_row(part, name, row)
+                yield {**found, "withdrawn": unfit.to_json() if unfit is not None else None}
 
 
 def history_row(part: ModelRun, name: HeadName, row: HeadRow) -> dict[str, Any]:

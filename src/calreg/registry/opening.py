@@ -7,29 +7,33 @@ git's objects. Writing goes through `publishing`, whatever is written.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from fnmatch import fnmatchcase
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from calreg.documents import ModelRun, Move, Pins, RegistrySettings, Run
-from calreg.errors import InputError, RegistryError
+from calreg.errors import InputError
 from calreg.git import Repository
 from calreg.names import PINS_PATH, REGISTRY_FILE, HeadName, nearest
-from calreg.plan import Reference, RegistryState
+from calreg.plan import Plan, Reference, RegistryState
+from calreg.registry.former import previous
 from calreg.registry.history import history_rows
-from calreg.registry.outbox import Waiting, waiting
+from calreg.registry.outbox import Waiting, forget, waiting
+from calreg.registry.place import Beside
 from calreg.registry.publishing import (
     AlreadyDone,
-    Plan,
     Planner,
     Published,
     Retry,
+    SnapshotPlanner,
     check_clean,
     made_on,
     publish,
     remote_of,
 )
+from calreg.registry.pushing import Pushed, push_waiting
 from calreg.registry.snapshot import Snapshot
 
 __all__ = ["Registry"]
@@ -158,7 +162,7 @@ class Registry:
         Raises:
             InputError: No head of the registry matches.
         """
-        of_model = [name for name in self.now.heads if model is None or _is_of(name, model)]
+        of_model = [name for name in self.now.known_heads if model is None or _is_of(name, model)]
         chosen = [
             name
             for name in of_model
@@ -169,7 +173,7 @@ class Registry:
         if head is not None and not chosen:
             raise self._unknown("head", head, [name.full for name in of_model])
         parts = self.now.model_runs(sorted({name.model for name in chosen}))
-        return list(islice(history_rows(parts, set(chosen)), limit))
+        return list(islice(history_rows(parts, set(chosen), self.now.withdrawn), limit))
 
     def _unknown(self, what: str, wanted: str, known: Sequence[str]) -> InputError:
         return InputError(
@@ -179,25 +183,8 @@ class Registry:
         )
 
     def previous(self, head: HeadName) -> int:
-        """The version that a plain roll-back goes to: the reference before the present one.
-
-        Raises:
-            RegistryError: There was none before.
-        """
-        held = self.calibration(head).version
-        for move in reversed(self.moves()):
-            if move.head == head.full and move.after == held and (move.before or held) < held:
-                return move.before or held
-        for part in self.now.model_runs([head.model]):
-            if part.version == held and head.head in part.heads:
-                before = part.heads[head.head].reference_version
-                if before is not None:
-                    return before
-        raise RegistryError(
-            f"{head} has had no reference before v{held}",
-            hint=f"Name a version: calreg rollback {head} v1 --reason …",
-            code="nothing-before",
-        )
+        """The version that a plain roll-back goes to; see `former.previous`."""
+        return previous(self.now, head)
 
     def waiting(self) -> list[Waiting]:
         """Commits that could not be published and are not in this branch either, by ref."""
@@ -268,16 +255,78 @@ class Registry:
             RegistryError: The registry or the server refuses, or every race was lost.
             TransportError: The remote could not be reached; the commit is kept here.
         """
+        return self.publish_on(
+            lambda snapshot: made_on(snapshot, plan_of), push=push, retry=retry, progress=progress
+        )
+
+    def publish_on(
+        self,
+        plan_on: SnapshotPlanner,
+        *,
+        push: bool = False,
+        retry: Retry | None = None,
+        progress: Callable[[str], None] | None = None,
+        beside: Beside | None = None,
+    ) -> Published | AlreadyDone:
+        """Commit what `plan_on` makes of the newest tip, as `publish` does.
+
+        Args:
+            plan_on: Called with the registry as the newest tip holds it.
+            push: To the branch's remote too; built on what is there.
+            retry: How often a lost race is run again.
+            progress: Told in a few words what is being done.
+            beside: What else moves in the same push, or nothing does.
+
+        Raises:
+            CalregError: As `publish`.
+        """
         self._now = None
         return publish(
             self.repository,
             self.prefix,
-            plan_of,
+            plan_on,
             push=push,
             overrides=self._overrides,
             retry=retry,
             progress=progress,
+            beside=beside,
         )
+
+    def push(
+        self,
+        *,
+        when: datetime,
+        retry: Retry | None = None,
+        progress: Callable[[str], None] | None = None,
+    ) -> Pushed:
+        """Push whatever waits, made anew where the remote has moved on.
+
+        Args:
+            when: The time of the commits that are made.
+            retry: How often a lost race is run again.
+            progress: Told in a few words what is being done.
+
+        Raises:
+            CalregError: As `pushing.push_waiting`; everything waits on.
+        """
+        self._now = None
+        return push_waiting(
+            self.repository,
+            self.prefix,
+            when=when,
+            overrides=self._overrides,
+            retry=retry,
+            progress=progress,
+        )
+
+    def forget(self, commit: str) -> Waiting:
+        """Let go of a commit of the outbox, by the beginning of its id.
+
+        Raises:
+            InputError: None waits that begins like that, or several do.
+        """
+        with self.repository.lock():
+            return forget(self.repository, commit)
 
 
 def _nearest() -> Path:

@@ -7,6 +7,7 @@ that an interrupted `init` leaves the repository as it was.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from calreg.documents import load_settings
 from calreg.errors import InputError
 from calreg.git import Identity, Repository, init_repository
 from calreg.names import REGISTRY_FILE, check_segment, slug
+from calreg.registry.workflows import WORKFLOWS, workflow
 
 __all__ = ["CONFIG_FILE", "Initialised", "initialise"]
 
@@ -46,6 +48,13 @@ min_samples: 100
 policy:
   promote_on: unstable
 
+# What a change may do: calreg gate judges it by the rules of the branch it is to be merged
+# into. These are the defaults; a severity can be raised, and lowered as far as its rule lets it.
+# gate:
+#   min_f1: 0.10
+#   max_f1_drop: 0.02
+#   severities: {{unstable-not-moved: warning}}
+
 # Rules for single heads, by patterns of full names; the later one wins. For example:
 # heads:
 #   "essentia/*/danceability":
@@ -64,16 +73,19 @@ A registry of calibrations, kept by calreg.
 | `<model>/v3/` | what run 3 wrote for a model; never changed afterwards |
 | `runs/3.json` | run 3 as a whole: inputs, options, counts |
 | `moves/1.json`, `pins.json` | references moved or held by hand |
+| `.github/workflows/` | the gate, its comment, and what follows a merge |
 
 Everything but `registry.yaml` and this file is written by `calreg`:
 
     calreg run SCORES…      compute calibrations, compare, commit
+    calreg propose SCORES…  the same on a branch of its own, with a pull request
+    calreg gate             may this change be merged?
     calreg history          what happened
     calreg pull SOURCE DEST install the references somewhere
 """
 
 # Bytes are what digests are of: no clone may change line ends.
-_ATTRIBUTES = "*.json -text\nregistry.yaml -text\n"
+_ATTRIBUTES = "*.json -text\n*.sig -text\nregistry.yaml -text\n"
 # Whether somebody is a developer is their own matter, not that of everyone who clones.
 _IGNORE = f"/{CONFIG_FILE}\n"
 _CONFIG = """\
@@ -93,13 +105,16 @@ class Initialised:
     files: tuple[str, ...]
 
 
-def initialise(folder: Path, *, when: datetime, name: str | None = None) -> Initialised:
+def initialise(
+    folder: Path, *, when: datetime, name: str | None = None, workflows: bool = True
+) -> Initialised:
     """Make a folder a registry and commit it; a git repository too, if none holds it.
 
     Args:
         folder: Made if it is not there; may be a bare repository or a folder in one.
         when: The time of the commit, with a zone.
         name: The registry's name; the folder's, made short, if it is not given.
+        workflows: Put the workflows for CI at the repository's root, too.
 
     Raises:
         InputError: It is a registry already, git does not know who commits, HEAD is
@@ -116,16 +131,18 @@ def initialise(folder: Path, *, when: datetime, name: str | None = None) -> Init
     elif (folder / REGISTRY_FILE).exists():
         raise _is_registry(folder)
     repository = found or init_repository(folder)
+    settings = _SETTINGS.format(name=chosen)
+    load_settings(settings.encode(), where=REGISTRY_FILE)
     contents = {
-        REGISTRY_FILE: _SETTINGS.format(name=chosen),
-        "README.md": _README.format(name=chosen),
-        ".gitattributes": _ATTRIBUTES,
-        ".gitignore": _IGNORE,
+        _full(repository, REGISTRY_FILE): settings,
+        _full(repository, "README.md"): _README.format(name=chosen),
+        _full(repository, ".gitattributes"): _ATTRIBUTES,
+        _full(repository, ".gitignore"): _IGNORE,
+        **(_workflows(repository) if workflows else {}),
     }
-    load_settings(contents[REGISTRY_FILE].encode(), where=REGISTRY_FILE)
     files = _missing(repository, contents)
     commit = _commit(repository, files, f"Begin the registry {chosen}\n", identity, when)
-    written = [*files, *_config(repository, folder)]
+    written = [*map(_shown(repository), files), *_config(repository, folder)]
     return Initialised(folder, chosen, commit, found is None, tuple(sorted(written)))
 
 
@@ -169,15 +186,27 @@ def _is_registry(folder: Path) -> InputError:
     )
 
 
+def _workflows(repository: Repository) -> dict[str, str]:
+    """What CI does, by path from the root of the repository, where a host looks for it."""
+    return {
+        f".github/workflows/{name}": workflow(name, prefix=repository.prefix) for name in WORKFLOWS
+    }
+
+
+def _shown(repository: Repository) -> Callable[[str], str]:
+    """Paths as seen from the registry's folder, as far as they are in it."""
+    start = f"{repository.prefix}/" if repository.prefix else ""
+    return lambda path: path.removeprefix(start)
+
+
 def _missing(repository: Repository, contents: dict[str, str]) -> dict[str, bytes]:
-    """Those files that are neither committed nor in the work tree, by registry path."""
-    paths = {path: _full(repository, path) for path in contents}
-    committed = repository.read(repository.tip()).entries(paths.values())
+    """Those files that are neither committed nor in the work tree, by repository path."""
+    committed = repository.read(repository.tip()).entries(contents)
     root = repository.work_tree
     return {
-        path: contents[path].encode()
-        for path, full in paths.items()
-        if full not in committed and not (root is not None and (root / full).exists())
+        path: text.encode()
+        for path, text in contents.items()
+        if path not in committed and not (root is not None and (root / path).exists())
     }
 
 
@@ -195,7 +224,7 @@ def _commit(
         commit = repository.commit(
             branch=branch,
             parent=tip,
-            files={_full(repository, path): raw for path, raw in files.items()},
+            files=files,
             message=message,
             identity=identity,
             when=when,

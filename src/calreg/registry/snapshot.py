@@ -13,24 +13,31 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
 from calreg.documents import (
+    Calibration,
     ModelRun,
     Move,
     Pins,
     RegistrySettings,
+    Retention,
     Run,
+    Withdrawn,
     digest_of,
     load_calibration,
     load_model_run,
     load_move,
     load_pins,
+    load_retention,
     load_run,
     load_settings,
+    load_withdrawn,
 )
-from calreg.errors import InputError
+from calreg.errors import InputError, RegistryError
 from calreg.git import Entry, Tree
 from calreg.names import (
     PINS_PATH,
     REGISTRY_FILE,
+    RETENTION_PATH,
+    WITHDRAWN_PATH,
     HeadName,
     Place,
     check_segment,
@@ -66,6 +73,7 @@ class Snapshot:
         self._prefix = f"{prefix}/" if prefix else ""
         self._overrides = tuple(overrides)
         self._at_hand: dict[str, bytes] = {}
+        self._ahead: tuple[str, ...] = ()
 
     @property
     def commit(self) -> str | None:
@@ -129,6 +137,11 @@ class Snapshot:
         places = self._places.values()
         return sorted(p.head for p in places if p.kind == "reference" and p.head is not None)
 
+    @cached_property
+    def known_heads(self) -> list[HeadName]:
+        """All heads that have a reference, or lost the only one they had."""
+        return sorted({*self.heads, *map(HeadName.parse, self.withdrawn.heads)})
+
     def has(self, path: str) -> bool:
         """Whether the registry has a file at a path."""
         return bool(self.tree.entries([self.full(path)]))
@@ -178,15 +191,57 @@ class Snapshot:
         return load_pins(self._read([PINS_PATH])[PINS_PATH], where=self.full(PINS_PATH))
 
     @cached_property
+    def withdrawn(self) -> Withdrawn:
+        """The versions that are unfit for any use."""
+        path = WITHDRAWN_PATH
+        if path not in self._listing:
+            return Withdrawn({})
+        return load_withdrawn(self._read([path])[path], where=self.full(path))
+
+    @cached_property
+    def retention(self) -> Retention:
+        """What was taken off the tip to keep the registry small."""
+        path = RETENTION_PATH
+        if path not in self._listing:
+            return Retention()
+        return load_retention(self._read([path])[path], where=self.full(path))
+
+    def _withdrawn_inputs(self) -> dict[str, dict[str, int]]:
+        """What withdrawn versions were made of; by head, digest of the input and version."""
+        numbers = {version for versions in self.withdrawn.heads.values() for version in versions}
+        raw = self._read(run_path(number) for number in sorted(numbers & {*self.run_numbers}))
+        runs = {run.version: run for run in (self._run(path, text) for path, text in raw.items())}
+        return {
+            head: {
+                runs[version].inputs.digest: version
+                for version in sorted(versions)
+                if version in runs
+            }
+            for head, versions in self.withdrawn.heads.items()
+        }
+
+    @cached_property
     def references(self) -> Mapping[HeadName, Reference]:
         """Every head's reference, checked to be a copy of the version it names."""
-        raw = self._read(name.reference_path for name in self.heads)
-        found = {}
-        for name in self.heads:
-            path = name.reference_path
-            found[name] = self._reference(name, path, raw[path])
-        self._check_copies(found)
+        return self.references_of(self.heads)
+
+    def references_of(self, names: Iterable[HeadName]) -> dict[HeadName, Reference]:
+        """Some heads' references, checked to be copies of the versions they name."""
+        raw = self.reference_bytes(names)
+        found = {
+            name: self._reference(name, name.reference_path, text) for name, text in raw.items()
+        }
+        self.check_copies({name: reference.version for name, reference in found.items()})
         return found
+
+    def reference_bytes(self, names: Iterable[HeadName]) -> dict[HeadName, bytes]:
+        """The bytes of some heads' references, not looked at."""
+        by_path = {name.reference_path: name for name in names}
+        return {by_path[path]: raw for path, raw in self._read(by_path).items()}
+
+    def reference_id(self, name: HeadName) -> str:
+        """The id of the object that a head's reference is."""
+        return self._listing[name.reference_path].oid
 
     def _reference(self, name: HeadName, path: str, raw: bytes) -> Reference:
         calibration = load_calibration(raw, where=self.full(path))
@@ -198,8 +253,16 @@ class Snapshot:
             )
         return Reference(calibration, digest_of(raw), raw)
 
-    def _check_copies(self, references: Mapping[HeadName, Reference]) -> None:
-        paths = {name: name.version_path(ref.version) for name, ref in references.items()}
+    def check_copies(self, numbers: Mapping[HeadName, int]) -> None:
+        """Refuse a reference that has not the very bytes of a version.
+
+        Args:
+            numbers: Heads, and which version each one's reference holds.
+
+        Raises:
+            InputError: There is no such version, or it has other bytes.
+        """
+        paths = {name: name.version_path(version) for name, version in numbers.items()}
         versions = self.tree.entries(self.full(path) for path in paths.values())
         for name, path in paths.items():
             version = versions.get(self.full(path))
@@ -215,8 +278,10 @@ class Snapshot:
     @cached_property
     def state(self) -> RegistryState:
         """What a plan depends on."""
-        needed = (REGISTRY_FILE, PINS_PATH, *(name.reference_path for name in self.heads))
-        # In one process for all of them, not one for each of the three properties.
+        documents = (REGISTRY_FILE, PINS_PATH, WITHDRAWN_PATH, RETENTION_PATH)
+        references = (name.reference_path for name in self.heads)
+        needed = (*documents, *references, *self._ahead)
+        # In one process for all of them, not one for each of the properties.
         self._at_hand = self._read(path for path in needed if path in self._listing)
         return RegistryState(
             settings=self.settings,
@@ -224,6 +289,10 @@ class Snapshot:
             highest_move=max(self._numbers("move"), default=0),
             references=self.references,
             pins=self.pins,
+            withdrawn=self.withdrawn,
+            withdrawn_inputs=self._withdrawn_inputs() if self.withdrawn.heads else {},
+            retention=self.retention,
+            highest_keys=max(self._numbers("keys"), default=0),
         )
 
     # What happened
@@ -242,6 +311,37 @@ class Snapshot:
                 code="document",
             )
         return run
+
+    def read_runs_ahead(self) -> None:
+        """Have the runs read together with the state, in one process: `repeat_of` is next."""
+        self._ahead = tuple(map(run_path, self.run_numbers))
+
+    def run(self, number: int) -> Run:
+        """One run that is recorded."""
+        path = run_path(number)
+        return self._run(path, self._read([path])[path])
+
+    def parts_of(self, run: Run) -> list[ModelRun]:
+        """What a run found, model by model; of collected folders nothing."""
+        paths = [self.full(model_run_path(model, run.version)) for model in run.models]
+        raw = self.tree.read_many(paths, max_bytes=_MAX_BYTES)
+        return [load_model_run(raw[path], where=path) for path in paths if path in raw]
+
+    def calibrations_of(self, part: ModelRun) -> dict[HeadName, Calibration]:
+        """Every version that a run gave to the heads of one model, read in one process."""
+        names = [HeadName(part.model, head) for head in part.heads]
+        paths = {name: self.full(name.version_path(part.version)) for name in names}
+        raw = self.tree.read_many(paths.values(), max_bytes=_MAX_BYTES)
+        return {
+            name: load_calibration(raw[path], where=path)
+            for name, path in paths.items()
+            if path in raw
+        }
+
+    @property
+    def rules_text(self) -> bytes:
+        """The bytes of `registry.yaml`, by which a run was judged."""
+        return self._read([REGISTRY_FILE])[REGISTRY_FILE]
 
     def repeat_of(self, digest: str, options: Mapping[str, object]) -> Run | None:
         """The latest run that was made of the same scores by the same options, if any."""
@@ -276,16 +376,21 @@ class Snapshot:
         Raises:
             InputError: There is no such head.
         """
-        self._check_known(name)
+        self.check_known(name)
         numbers = self.version_folders.get(name.model, [])
         there = self.tree.entries(self.full(name.version_path(number)) for number in numbers)
         return [number for number in numbers if self.full(name.version_path(number)) in there]
 
-    def _check_known(self, name: HeadName) -> None:
-        if name not in self.heads:
+    def check_known(self, name: HeadName) -> None:
+        """Refuse a head that the registry does not have.
+
+        Raises:
+            InputError: It has none of that name; with the nearest.
+        """
+        if name not in self.known_heads:
             raise InputError(
                 f"no head {name.full!r} in {self.settings.name}",
-                hint=nearest(name.full, [head.full for head in self.heads]),
+                hint=nearest(name.full, [head.full for head in self.known_heads]),
                 code="no-such-head",
             )
 
@@ -294,18 +399,18 @@ class Snapshot:
 
         Raises:
             InputError: There is no such head or version.
+            RegistryError: The reference was withdrawn, and there is no other.
         """
-        self._check_known(name)
+        self.check_known(name)
         if version is None:
+            if name not in self.heads:
+                raise self._no_reference(name)
             path = name.reference_path
             return self._reference(name, path, self._read([path])[path])
         path = name.version_path(version)
         entry = self.tree.entries([self.full(path)]).get(self.full(path))
         if entry is None:
-            known = ", ".join(f"v{number}" for number in self.versions(name))
-            raise InputError(
-                f"{name} has no version v{version}", hint=f"It has {known}.", code="no-such-version"
-            )
+            raise self._no_version(name, version)
         wanted = [(path, self._plain(path, entry))]
         raw = self.tree.read_entries(wanted, max_bytes=_MAX_BYTES)[path]
         found = self._reference(name, path, raw)
@@ -316,6 +421,48 @@ class Snapshot:
                 code="document",
             )
         return found
+
+    def check_version(self, name: HeadName, version: int) -> None:
+        """Refuse a version that a head never had; one that was collected it had.
+
+        Raises:
+            InputError: There is no such head or version.
+        """
+        self.check_known(name)
+        if not self.retention.has(name.model, version):
+            self.calibration(name, version)
+
+    def holds(self, name: HeadName, version: int) -> bool:
+        """Whether a head's reference is at a version."""
+        return name in self.heads and self.calibration(name).version == version
+
+    def _no_reference(self, name: HeadName) -> RegistryError:
+        version, found = max(self.withdrawn.heads[name.full].items())
+        return RegistryError(
+            f"{name} has no reference: v{version} is {found.text}",
+            hint=f"Make a new run, or choose a version: calreg promote {name} vN --reason …",
+            code="withdrawn",
+        )
+
+    def _no_version(self, name: HeadName, version: int) -> InputError:
+        if self.retention.has(name.model, version):
+            return InputError(
+                f"v{version} of {name.model} was collected (calreg gc), it is off the tip",
+                where=self.full(RETENTION_PATH),
+                hint=f"It is in git's history: git log -- {self.full(name.version_path(version))}",
+                code="collected",
+            )
+        known = ", ".join(f"v{number}" for number in self.versions(name))
+        return InputError(
+            f"{name} has no version v{version}", hint=f"It has {known}.", code="no-such-version"
+        )
+
+    def rows(self, model: str, version: int) -> Mapping[str, int | None]:
+        """The references that a run found, head by head of a model; none if it was collected."""
+        path = self.full(model_run_path(model, version))
+        raw = self.tree.read_many([path], max_bytes=_MAX_BYTES)
+        part = load_model_run(raw[path], where=path) if raw else None
+        return {} if part is None else {h: row.reference_version for h, row in part.heads.items()}
 
 
 def _is_file(entry: Entry) -> bool:
@@ -334,7 +481,7 @@ def _leads_on(path: str, entry: Entry) -> bool:
     """Whether a folder may hold more of the registry than versions."""
     if _is_file(entry):
         return False
-    if path in {"runs", "moves"}:
+    if path in {"runs", "moves", "keys"}:
         return True
     try:
         check_segment(path.rpartition("/")[2])

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from rich.text import Text
 
-from calreg.documents import Calibration, HeadRow, Histogram, LabelCalibration, Pin
+from calreg.documents import (
+    Calibration,
+    HeadRow,
+    Histogram,
+    LabelCalibration,
+    Pin,
+    Withdrawal,
+    Withdrawn,
+)
 from calreg.report.decisions import decision_json, decision_lines, head_columns, is_plain
 from calreg.report.factors import factor_lines, is_factors
 from calreg.report.numbers import (
@@ -24,7 +32,14 @@ from calreg.report.numbers import (
 from calreg.report.runs import failed_text, verdict_cell
 from calreg.report.table import Column, fits, rows
 
-__all__ = ["HeadStatus", "head_json", "head_lines", "overview_json", "overview_lines"]
+__all__ = [
+    "HeadStatus",
+    "head_json",
+    "head_lines",
+    "overview_json",
+    "overview_lines",
+    "withdrawn_text",
+]
 
 _T = TypeVar("_T")
 
@@ -49,14 +64,29 @@ class HeadStatus:
     latest: int | None = None
     last_row: HeadRow | None = None
     pin: Pin | None = None
+    withdrawn: Mapping[int, Withdrawal] = field(default_factory=dict)
+
+    @property
+    def unfit(self) -> Withdrawal | None:
+        """Why the version shown is withdrawn; None if it is not."""
+        return self.withdrawn.get(self.calibration.version)
 
 
 def overview_lines(
-    registry: str, heads: Sequence[HeadStatus], *, width: int | None, signs: Signs = UNICODE
+    registry: str,
+    heads: Sequence[HeadStatus],
+    *,
+    width: int | None,
+    signs: Signs = UNICODE,
+    withdrawn: Withdrawn | None = None,
 ) -> list[Text]:
-    """Every head of a registry: version, items, verdict of the last run, age, pin."""
+    """Every head of a registry: version, items, verdict of the last run, age, pin.
+
+    Heads that lost their only reference are named below, by what `withdrawn` says.
+    """
+    lost = _lost_lines(heads, withdrawn) if withdrawn is not None else []
     if not heads:
-        return [Text(f"{registry}  no heads yet"), Text("Next: calreg run SCORES")]
+        return [Text(f"{registry}  no heads yet"), *lost, Text("Next: calreg run SCORES")]
     shown = _screenful(heads, width)
     pinned = sum(head.pin is not None for head in heads)
     total = signs.joined([plural(len(heads), "head"), f"{pinned} pinned" if pinned else ""])
@@ -67,7 +97,21 @@ def overview_lines(
         columns[5:5] = [one for one in found if {*map(str, one.cells)} != {signs.nothing}]
         columns = _narrowed(columns, _LESS_OF_HEADS, width)
     lines += rows(columns, width=width, signs=signs)
-    return [*lines, *_rest(len(heads) - len(shown), "head", signs)]
+    return [*lines, *_rest(len(heads) - len(shown), "head", signs), *lost]
+
+
+def _lost_lines(heads: Sequence[HeadStatus], withdrawn: Withdrawn) -> list[Text]:
+    there = {head.name for head in heads}
+    return [
+        Text(f"{name} has no reference: {withdrawn_text(versions)}", "red")
+        for name, versions in withdrawn.heads.items()
+        if name not in there and versions
+    ]
+
+
+def withdrawn_text(versions: Mapping[int, Withdrawal]) -> str:
+    """Every withdrawn version of a head, with since when, by whom and why."""
+    return "; ".join(f"v{version} {found.text}" for version, found in versions.items())
 
 
 def _head_columns(heads: Sequence[HeadStatus], signs: Signs) -> list[Column]:
@@ -174,6 +218,8 @@ def head_lines(
     """One version of a head: its labels, their numbers and shapes."""
     found = head.calibration
     what = "reference" if found.version == reference else "not the reference"
+    if head.unfit is not None:
+        what = head.unfit.text
     facts = [
         f"v{found.version} ({what})",
         _evidence_text(found),
@@ -194,6 +240,8 @@ def head_lines(
         )
     if head.pin is not None:
         lines.append(Text.assemble("pinned     ", _pin(head.pin)))
+    if head.withdrawn:
+        lines.append(Text.assemble("withdrawn  ", (withdrawn_text(head.withdrawn), "red")))
     return [*lines, Text(f"digest     {head.digest}")]
 
 
@@ -275,6 +323,8 @@ def head_json(
         "digest": head.digest,
         "since": head.since,
         "pin": head.pin.to_json() if head.pin else None,
+        "withdrawn": head.unfit.to_json() if head.unfit else None,
+        "withdrawn_versions": {f"v{v}": one.to_json() for v, one in head.withdrawn.items()},
         "last_run": head.last_row.to_json() if head.last_row else None,
         "last_run_version": head.latest,
         "decisions": _decisions_json(head.calibration),

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.text import Text
 
-from calreg.documents import METRICS, DecisionRow, FactorRow, timestamp_text
+from calreg.documents import METRICS, DecisionRow, FactorRow, Withdrawal, timestamp_text
 from calreg.report.decisions import shift_columns
 from calreg.report.factors import factor_column, factor_trend_values
 from calreg.report.numbers import (
@@ -51,7 +51,7 @@ def history_lines(
     for headers in _LESS:
         if not fits(columns, width):
             columns = [column for column in columns if column.header not in headers]
-    lines = rows(columns, width=width, signs=signs)
+    lines = [*rows(columns, width=width, signs=signs), *_withdrawn_lines(history)]
     trends = _trends(history, signs)
     if not fits(trends, width):
         trends = [column for column in trends if column.header != "label"]
@@ -64,7 +64,7 @@ def _columns(history: Sequence[Row], signs: Signs, metrics: Sequence[str]) -> li
 
     return [
         Column("head", [_name(row) for row in history], can_shrink=True),
-        Column("version", [version_text(row["version"], signs=signs) for row in history]),
+        Column("version", [_version(row, signs) for row in history]),
         Column("when (UTC)", [_when(row) for row in history]),
         Column(
             "items",
@@ -83,6 +83,20 @@ def _columns(history: Sequence[Row], signs: Signs, metrics: Sequence[str]) -> li
         Column("verdict", [_verdict(row) for row in history]),
         Column("reference", [_reference(row, signs) for row in history]),
     ]
+
+
+def _version(row: Row, signs: Signs) -> Text:
+    text = version_text(row["version"], signs=signs)
+    return Text(text) if row.get("withdrawn") is None else Text(f"{text} {signs.failed}", "red")
+
+
+def _withdrawn_lines(history: Sequence[Row]) -> list[Text]:
+    """Which of the rows are of versions that are unfit for use, and why."""
+    found = [
+        (row, Withdrawal.from_json(row["withdrawn"])) for row in history if row.get("withdrawn")
+    ]
+    lines = [Text(f"{_name(row)} v{row['version']} {why.text}", "red") for row, why in found]
+    return [Text(), *lines] if lines else []
 
 
 def _name(row: Row) -> str:

@@ -194,14 +194,19 @@ def _new_table(
         ),
         Column("label", [label for _, _, label in pairs], can_shrink=True),
         *_first_numbers([(row, label) for _, row, label in pairs], signs),
-        Column(
-            "reference", [version_text(row.reference_after, signs=signs) for _, row, _ in pairs]
-        ),
+        Column("reference", [_first_reference(row, signs) for _, row, _ in pairs]),
     ]
     lines = rows(columns, width=width, signs=signs)
     if len(new) > _MAX_NEW:
         lines.append(Text(f"{signs.more} {len(new) - _MAX_NEW:,} more new", "dim"))
     return lines
+
+
+def _first_reference(row: HeadRow, signs: Signs) -> str:
+    """The new head's reference; why it got none, if what it was made of was withdrawn once."""
+    if row.reference_update == "held":
+        return f"none, {row.reason}"
+    return version_text(row.reference_after, signs=signs)
 
 
 def _first_numbers(pairs: Sequence[tuple[HeadRow, str]], signs: Signs) -> list[Column]:

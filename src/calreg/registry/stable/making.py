@@ -15,8 +15,15 @@ from calreg.git import Entry, Remote, Repository
 from calreg.git.tree import blob_id
 from calreg.names import INDEX_PATH, INDEX_SIGNATURE_PATH
 from calreg.plan.keys import SignedKeys
-from calreg.plan.publication import Content, Publication, check_same_registry, plan_publication
+from calreg.plan.publication import (
+    Content,
+    Publication,
+    check_same_registry,
+    check_still_withdrawn,
+    plan_publication,
+)
 from calreg.registry.keys import signed_lists
+from calreg.registry.stable.descent import check_newest
 from calreg.registry.stable.order import (
     NothingNew,
     Order,
@@ -26,7 +33,7 @@ from calreg.registry.stable.order import (
     pending_branch,
 )
 from calreg.registry.stable.reading import Stable, content_at, read_stable, signers_of
-from calreg.registry.stable.signed import Signer, blocks_by, check_sign_asked, valid_blocks
+from calreg.registry.stable.signed import Signer, blocks_by, check_sign_asked
 from calreg.registry.stable.waiting import find_waiting, nothing_waits, pending_tip
 
 __all__ = ["Planned", "last_seen", "make", "plan", "prepare", "tip_here", "tip_there"]
@@ -169,7 +176,9 @@ def plan(work: Work) -> Planned | NothingNew:
         if _is_later(work.repository, stable.index.commit, work.commit):
             return NothingNew(stable.index, stable.commit, order.branch, "later")
         signers_of(stable, lists, branch=order.branch)
-    content = content_at(snapshot, lists, stable)
+        check_newest(work.repository, stable, lists, branch=order.branch)
+        check_still_withdrawn(stable.withdrawn, snapshot.withdrawn)
+    content = content_at(snapshot, lists, stable if _is_vouched_for(stable, lists) else None)
     publication = plan_publication(
         content,
         None if stable is None else stable.before,
@@ -183,6 +192,11 @@ def plan(work: Work) -> Planned | NothingNew:
     if publication is None:
         raise TypeError("a first publication always says something")
     return Planned(content, stable, publication)
+
+
+def _is_vouched_for(stable: Stable | None, lists: Sequence[SignedKeys]) -> bool:
+    """Whether what is published there was checked before by whoever answers for it now."""
+    return stable is not None and (not lists or stable.index.keys == lists[-1].keys.number)
 
 
 def _is_later(repository: Repository, published: str, asked: str) -> bool:
@@ -239,7 +253,7 @@ def _signed(work: Work, planned: Planned, keys: SignedKeys) -> Prepared | Nothin
         waiting = find_waiting(work, planned.content, planned.stable, beside.base)
     if waiting is not None:
         publication = waiting.publication
-        kept = valid_blocks(publication.raw, waiting.signature, keys)
+        kept = dict(waiting.blocks)
     elif order.only_pending:
         raise nothing_waits(work)
     blocks = blocks_by(publication.raw, keys, order.signers, kept=kept)

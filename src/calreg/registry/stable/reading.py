@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from calreg.documents import Entry as HeadEntry
 from calreg.documents import (
     Index,
+    Withdrawn,
     digest_of,
     load_index,
     load_model_index,
+    load_withdrawn,
 )
 from calreg.errors import InputError, RegistryError
 from calreg.git import Entry, Repository
@@ -32,9 +34,10 @@ from calreg.plan.publication import Before, Content, Served, content_of
 from calreg.registry.snapshot import Snapshot
 from calreg.signatures import INDEX_NAMESPACE, check_signed
 
-__all__ = ["Stable", "content_at", "read_stable", "signers_of"]
+__all__ = ["Stable", "check_signed_by", "content_at", "read_stable", "signers_of"]
 
 _MAX_BYTES = 16 * 2**20
+_TOPS = (INDEX_PATH, INDEX_SIGNATURE_PATH, WITHDRAWN_PATH)
 _KINDS = {"120000": "a symbolic link", "160000": "a submodule", "100755": "a program"}
 
 
@@ -42,14 +45,16 @@ _KINDS = {"120000": "a symbolic link", "160000": "a submodule", "100755": "a pro
 class Stable:
     """One commit of the branch that production reads.
 
-    `before` is what the next publication follows, `entries` are its files by path, and
-    `signature` the bytes beside the index, if it has any.
+    `before` is what the next publication follows, `entries` are its files by path,
+    `signature` the bytes beside the index, if it has any, and `withdrawn` the versions that
+    it says are unfit for use.
     """
 
     commit: str
     before: Before
     signature: bytes | None
     entries: Mapping[str, Entry]
+    withdrawn: Withdrawn
 
     @property
     def index(self) -> Index:
@@ -86,13 +91,14 @@ def read_stable(repository: Repository, commit: str, *, branch: str) -> Stable:
             hint="Publish to another: --branch NAME.",
             code="not-stable",
         )
-    tops = [path for path in (INDEX_PATH, INDEX_SIGNATURE_PATH) if path in entries]
+    tops = [path for path in _TOPS if path in entries]
     found = tree.read_entries([(path, entries[path]) for path in tops], max_bytes=_MAX_BYTES)
     index = _index(found[INDEX_PATH], branch)
     paths = [path for model in index.models if (path := model_index_path(model)) in entries]
     models = tree.read_entries([(path, entries[path]) for path in paths], max_bytes=_MAX_BYTES)
     before = Before(index, found[INDEX_PATH], _heads(index, models, branch))
-    return Stable(commit, before, found.get(INDEX_SIGNATURE_PATH), entries)
+    withdrawn = _withdrawn(index, found.get(WITHDRAWN_PATH, b""), branch)
+    return Stable(commit, before, found.get(INDEX_SIGNATURE_PATH), entries, withdrawn)
 
 
 def _index(raw: bytes, branch: str) -> Index:
@@ -101,6 +107,13 @@ def _index(raw: bytes, branch: str) -> Index:
     except InputError as error:
         error.hint = error.hint or f"Look who changed it (git log {branch}), and undo it."
         raise
+
+
+def _withdrawn(index: Index, raw: bytes, branch: str) -> Withdrawn:
+    """The list that the index vouches for; of one with other bytes nothing."""
+    if index.withdrawn is None or digest_of(raw) != index.withdrawn.digest:
+        return Withdrawn({})
+    return load_withdrawn(raw, where=f"{branch}:{WITHDRAWN_PATH}")
 
 
 def _heads(index: Index, models: Mapping[str, bytes], branch: str) -> dict[str, HeadEntry]:
@@ -127,9 +140,20 @@ def signers_of(stable: Stable, lists: Sequence[SignedKeys], *, branch: str) -> f
         RegistryError: The signatures are not those that its list of keys demands.
     """
     number = stable.index.keys
-    where = f"{branch}:{INDEX_PATH}"
     if number is None:
         return frozenset()
+    where = f"{branch}:{INDEX_PATH}"
+    return check_signed_by(lists, number, stable.before.raw, stable.signature, where=where)
+
+
+def check_signed_by(
+    lists: Sequence[SignedKeys], number: int, raw: bytes, signature: bytes | None, *, where: str
+) -> frozenset[str]:
+    """Who signed an index, by fingerprint: enough of the keys of a list.
+
+    Raises:
+        RegistryError: There is no such list, or too few of its keys signed.
+    """
     listed = next((one for one in lists if one.keys.number == number), None)
     if listed is None:
         raise RegistryError(
@@ -140,8 +164,8 @@ def signers_of(stable: Stable, lists: Sequence[SignedKeys], *, branch: str) -> f
             code="unsigned",
         )
     return check_signed(
-        stable.before.raw,
-        stable.signature,
+        raw,
+        signature,
         listed.public,
         threshold=listed.keys.threshold,
         namespace=INDEX_NAMESPACE,

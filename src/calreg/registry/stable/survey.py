@@ -17,7 +17,6 @@ from calreg.registry.stable.making import Planned, plan
 from calreg.registry.stable.moving import work_of
 from calreg.registry.stable.order import NothingNew, Order, Work
 from calreg.registry.stable.reading import Stable, read_stable, signers_of
-from calreg.registry.stable.signed import valid_blocks
 from calreg.registry.stable.waiting import find_waiting, pending_tip
 
 __all__ = ["Pending", "Survey", "survey"]
@@ -97,7 +96,8 @@ def survey(
         is_unpushed=work.remote is not None and base != work.tip.expected,
     )
     try:
-        return _compared(work, _with_signers(work, found))
+        found = _with_signers(work, found)
+        return _compared(work, found)
     except CalregError as error:
         return replace(found, state="problem", problem=error)
 
@@ -137,5 +137,5 @@ def _pending(work: Work, planned: Planned) -> Pending | None:
     if waiting is None:
         return None
     publication = waiting.publication
-    blocks = valid_blocks(publication.raw, waiting.signature, keys)
+    blocks = waiting.blocks
     return Pending(publication.index, tuple(sorted(blocks)), keys.keys.threshold - len(blocks))

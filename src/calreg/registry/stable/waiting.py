@@ -1,12 +1,13 @@
 """A publication that waits for more signatures, on a branch beside the one production reads.
 
 Nobody signs what is found there: each signer derives it from `main`, with the dates that it
-claims, and compares it byte for byte. What is not equal is not this program's, and is
-replaced by the next publication.
+claims, and compares it byte for byte. What is not equal, or has no signature by a key in
+force, is not this program's, and is replaced by the next publication.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,6 +16,7 @@ from calreg.errors import CalregError, RegistryError
 from calreg.plan.publication import Content, Publication, plan_publication
 from calreg.registry.stable.order import Tip, Work, pending_branch
 from calreg.registry.stable.reading import Stable, read_stable
+from calreg.registry.stable.signed import valid_blocks
 
 __all__ = ["Waiting", "find_waiting", "nothing_waits", "pending_tip"]
 
@@ -23,11 +25,15 @@ _CLOCKS_DIFFER = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What waits: the commit that holds it, the publication as derived here, its signatures."""
+    """What waits: the commit that holds it, the publication as derived here, its signatures.
+
+    Those are by keys in force, by fingerprint, and at least one: the dates are claims of
+    whoever signed first.
+    """
 
     commit: str
     publication: Publication
-    signature: bytes | None
+    blocks: Mapping[str, bytes]
 
 
 def pending_tip(work: Work) -> Tip:
@@ -44,7 +50,7 @@ def find_waiting(
     work: Work, content: Content, stable: Stable | None, commit: str | None
 ) -> Waiting | None:
     """What waits on a commit, if it is byte for byte what would be published here, too."""
-    if commit is None:
+    if commit is None or content.keys is None:
         return None
     try:
         found = read_stable(work.repository, commit, branch=pending_branch(work.order.branch))
@@ -54,7 +60,8 @@ def find_waiting(
         return None
     if publication is None or publication.raw != found.before.raw:
         return None
-    return Waiting(commit, publication, found.signature)
+    blocks = valid_blocks(publication.raw, found.signature, content.keys)
+    return Waiting(commit, publication, blocks) if blocks else None
 
 
 def _derived(

@@ -1,0 +1,63 @@
+"""`calreg site build`: what is published, as files for any web server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from calreg.cli.group import Session, pass_session
+from calreg.cli.opening import open_registry
+from calreg.cli.options import json_option
+from calreg.cli.terminal import print_json, progress_bar, say
+
+__all__ = ["site_command"]
+
+
+@click.group("site")
+def site_command() -> None:
+    """Build a static site of the published references."""
+
+
+@site_command.command("build", short_help="Write what is published as files for any web server.")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--branch",
+    default="stable",
+    show_default=True,
+    metavar="NAME",
+    help="The branch that calreg stable publish writes.",
+)
+@click.option("--offline", is_flag=True, help="Ask no remote; use what was fetched before.")
+@json_option
+@pass_session
+def build_command(
+    session: Session, /, *, folder: Path, branch: str, offline: bool, as_json: bool
+) -> None:
+    """Make DIR a site of the published references: indexes, documents, signatures, pages.
+
+    It is what clients pull from, byte for byte as it was published and signed. Files in DIR
+    that calreg did not write are left alone.
+    """
+    from calreg.site import build
+
+    registry = open_registry(session)
+    with progress_bar("Building", unit="references") as progress:
+        built = build(
+            registry.repository,
+            registry.prefix,
+            folder,
+            branch=branch,
+            is_offline=offline,
+            progress=progress,
+        )
+    if as_json:
+        print_json(built.to_json())
+        return
+    from calreg.cli.production_report import size_text
+    from calreg.report.numbers import plural
+
+    size, unchanged = size_text(built.bytes), f"{built.unchanged:,} unchanged"
+    models, heads = plural(built.models, "model"), plural(built.heads, "reference")
+    counts = f"{built.written:,} files written, {unchanged}, {built.removed:,} removed, {size}"
+    say([f"{built.registry}  index {built.seq}, {heads} of {models}", f"{folder}: {counts}"])
