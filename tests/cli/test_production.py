@@ -56,6 +56,37 @@ def test_verify_finds_what_was_altered(cli, dest):
     assert "m/mood-calibration.json" in said.out
 
 
+def test_verify_advises_what_helps(cli, dest):
+    """After `verify` comes a pull that keeps what was chosen; for a foreign file, its removal."""
+    (dest / "m/mood-calibration.json").write_text("{}\n")
+    assert f"Next: calreg pull --locked SOURCE {dest}" in cli("verify", dest).out
+    assert cli("pull", "--offline", "SOURCE", dest).code == 0
+    (dest / "m/other-calibration.json").write_text("{}\n")
+
+    assert "Next: remove what is extra" in cli("verify", dest).out
+
+
+def test_status_advises_a_pull_of_the_same_heads(cli, published, tmp_path, drifted):
+    """The command that `status` ends with removes nothing that was chosen before."""
+    folder = tmp_path / "chosen"
+    cli("pull", published, folder, "m/*")
+    cli("run", drifted, "--head", "m/mood")
+
+    assert f"Next: calreg pull {published} {folder} 'm/*'" in cli("status", folder).out
+
+
+def test_a_threshold_that_no_keys_reach_is_refused(cli, published, tmp_path):
+    """`--threshold` without keys, or with fewer than it says, is never left out silently."""
+    key = tmp_path / "ci"
+    cli("keys", "new", key)
+
+    alone = cli("pull", published, tmp_path / "p", "--threshold", "2")
+    few = cli("pull", published, tmp_path / "p", "--key", f"{key}.pub", "--threshold", "2")
+
+    assert (alone.code, few.code) == (2, 3)
+    assert "2 keys must sign, and 1 key is given" in few.err
+
+
 def test_status_is_behind_after_a_move(cli, published, dest, drifted):
     """`status` is 0 while nothing moved, then 1 with the heads that are behind."""
     assert cli("status", dest).code == 0

@@ -137,6 +137,7 @@ def _client(source: str, dest: Path, options: Mapping[str, Any]) -> Client:
     from calreg.client import Client
 
     sources = (source, *options["also"])
+    _refuse_threshold(options["threshold"], len(options["keys"]))
     limits = {"max_bytes": options["max_bytes"]} if options["max_bytes"] else {}
     return Client(
         sources,
@@ -147,6 +148,12 @@ def _client(source: str, dest: Path, options: Mapping[str, Any]) -> Client:
         deadline_s=options["deadline"],
         **limits,
     )
+
+
+def _refuse_threshold(threshold: int, given: int) -> None:
+    """Refuse a number of signatures that the keys given on the command line cannot reach."""
+    if threshold > 1 and not given:
+        raise UsageError(f"--threshold {threshold} counts the keys of --key, and none was given")
 
 
 def _keys(given: Sequence[str], sources: Sequence[str]) -> dict[str, list[Path]]:
@@ -228,10 +235,22 @@ def status_command(*, dest: Path, sources: tuple[str, ...], deadline: float, as_
         say(
             status_lines(
                 found, str(dest), width=width(), signs=signs(), now=datetime.now(UTC),
-                is_held=_is_held(dest),
+                is_held=_is_held(dest), command=_updating(dest),
             )
         )  # fmt: skip
     return 0 if found.is_current else 1
+
+
+def _updating(dest: Path) -> str:
+    """The pull that asks for what was asked for before: what it does not name, it removes."""
+    from shlex import join
+
+    from calreg.client import Client
+
+    lock = Client.open(dest).lock
+    also = [word for source in lock.sources[1:] for word in ("--also", source.source)]
+    as_of = ["--as-of", lock.as_of] if lock.as_of else []
+    return join(["calreg", "pull", lock.first.source, str(dest), *lock.selection, *also, *as_of])
 
 
 def _is_held(dest: Path) -> bool:

@@ -62,7 +62,7 @@ def pulled_lines(
         _state(pulled, signs),
         f"{len(pulled.updated):,} of {plural(total, 'reference')} changed",
         plural(len(pulled.removed), "reference") + " removed" if pulled.removed else "",
-        plural(len(pulled.repaired), "file") + " repaired" if pulled.repaired else "",
+        plural(len(pulled.repaired), "file") + " written again" if pulled.repaired else "",
         size_text(pulled.bytes) if pulled.bytes else "",
     ]
     others = len(pulled.sources) - 1
@@ -118,7 +118,7 @@ def _verified(
 
 def _signed(trust: Trust | None, signs: Signs) -> str:
     if trust is None:
-        return "gated, but not signed"
+        return "published, but not signed"
     from calreg.signatures import PublicKey
 
     listed = "keys given" if trust.number is None else f"keys list {trust.number}"
@@ -224,7 +224,17 @@ def finding_lines(
     if (more := len(findings) - len(lines)) > 0:
         lines.append(Line(f"{signs.more} {more:,} more", "red"))
     count = plural(len(findings), "finding")
-    return [*lines, Line(f"{count}. Next: calreg pull SOURCE {dest} puts it right.", "bold")]
+    return [*lines, Line(f"{count}. Next: {_remedy(findings, dest)}", "bold")]
+
+
+def _remedy(findings: Sequence[Finding], dest: str) -> str:
+    """What to do about the worst of them; a pull removes nothing that it did not install."""
+    rules = {finding.rule for finding in findings}
+    if "lock-invalid" in rules:
+        return f"restore {dest}/calreg.lock, or move it away and pull again."
+    if rules == {"extra"}:
+        return "remove what is extra, or keep it elsewhere; a pull never does."
+    return f"calreg pull --locked SOURCE {dest} puts it right."
 
 
 def status_lines(
@@ -235,8 +245,9 @@ def status_lines(
     now: datetime,
     signs: Signs = UNICODE,
     is_held: bool = False,
+    command: str | None = None,
 ) -> list[Line | Text]:
-    """How an installed folder stands against its sources."""
+    """How an installed folder stands against its sources; `command` is what would update it."""
     warnings = [Line(f"{signs.failed} {line}", "yellow") for line in status.expired]
     if is_held:
         warnings.append(Line("Rolled back here: held until the next calreg pull.", "yellow"))
@@ -247,7 +258,7 @@ def status_lines(
         return [Line(said, "yellow" if warnings else "green"), *warnings]
     lines: list[Line | Text] = [Line(f"{status.registry}  {_distance(status, signs)}", "bold")]
     lines += _behind(status, width, signs)
-    return [*lines, *warnings, Line(f"Next: calreg pull {status.source} {dest}")]
+    return [*lines, *warnings, Line(f"Next: {command or f'calreg pull {status.source} {dest}'}")]
 
 
 def _groups(status: Status) -> tuple[tuple[str, tuple[str, ...]], ...]:

@@ -37,7 +37,7 @@ from calreg.client.selecting import choose
 from calreg.client.trust import age_of, freshness
 from calreg.client.views import View
 from calreg.client.views.history import as_of_all
-from calreg.documents import Lock, LockEntry, LockSource, Withdrawn
+from calreg.documents import Lock, LockEntry, LockSource
 from calreg.errors import CalregError, InputError
 from calreg.names import classify
 
@@ -277,7 +277,6 @@ def _status(
 ) -> Status:
     first = sources[0]
     both = lock.heads.keys() & now_there.keys()
-    known = {source.registry: source.withdrawn for source in sources}
     return Status(
         lock.first.source,
         lock.first.registry,
@@ -289,7 +288,11 @@ def _status(
         withdrawn=tuple(
             head
             for head, entry in sorted(lock.heads.items())
-            if known.get(lock.source_of(head).registry, Withdrawn({})).of(head, entry.version)
+            if any(
+                source.withdrawn.of(head, entry.version)
+                for source in sources  # two may have given themselves one name
+                if source.registry == lock.source_of(head).registry
+            )
         ),
         expired=tuple(line for source in sources for line in freshness(source, now)),
         seq=lock.first.seq,

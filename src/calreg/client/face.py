@@ -427,8 +427,11 @@ class Client:
         from calreg.client.keyfiles import public_keys
 
         if isinstance(self._keys, Mapping):
-            return {source: public_keys(keys) for source, keys in self._keys.items()}
-        return public_keys(self._keys)
+            return {
+                source: public_keys(keys, threshold=self._threshold)
+                for source, keys in self._keys.items()
+            }
+        return public_keys(self._keys, threshold=self._threshold)
 
     def _confirm(self, folder: Path) -> None:
         """Record that what is installed is current: for this process, and on disk for others."""

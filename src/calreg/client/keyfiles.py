@@ -13,17 +13,29 @@ __all__ = ["public_keys"]
 _MAX_BYTES = 64 * 2**10
 
 
-def public_keys(given: Iterable[PublicKey | Path | str]) -> tuple[PublicKey, ...]:
+def public_keys(
+    given: Iterable[PublicKey | Path | str], *, threshold: int = 1
+) -> tuple[PublicKey, ...]:
     """The keys that were given; each once.
 
     Args:
         given: A text is a key's line, a path a file with a key per line; lines that are empty
             or begin with '#' are left out.
+        threshold: How many of them must sign, if any are given.
 
     Raises:
-        InputError: Something that is no Ed25519 public key, or a file that cannot be read.
+        InputError: Something that is no Ed25519 public key, a file that cannot be read, or fewer
+            keys than must sign.
     """
-    return tuple(dict.fromkeys(key for one in given for key in _keys_of(one)))
+    keys = tuple(dict.fromkeys(key for one in given for key in _keys_of(one)))
+    if keys and threshold > len(keys):
+        counted = "1 key is" if len(keys) == 1 else f"{len(keys)} keys are"
+        raise InputError(
+            f"{threshold} keys must sign, and {counted} given",
+            hint="--key FILE for each, or a lower --threshold.",
+            code="threshold",
+        )
+    return keys
 
 
 def _keys_of(given: PublicKey | Path | str) -> Iterator[PublicKey]:

@@ -274,7 +274,7 @@ def _say_what_stays(error: CalregError, destination: Destination, now: datetime)
         of_age = "" if age is None else f", index {first.seq} of {in_words(age)} ago"
         stays = (
             f"{destination.root} keeps what was installed: {first.registry}@{first.commit[:12]}, "
-            f"{len(lock.heads)} heads{of_age}."
+            f"{len(lock.heads):,} {'head' if len(lock.heads) == 1 else 'heads'}{of_age}."
         )
         if unfit := withdrawn_in(lock):
             more = f" and {len(unfit) - 1} more" if len(unfit) > 1 else ""
@@ -282,7 +282,8 @@ def _say_what_stays(error: CalregError, destination: Destination, now: datetime)
                 f" Of them {unfit[0]} v{lock.heads[unfit[0]].version}{more} was withdrawn and is "
                 "no longer handed out."
             )
-        error.hint = f"{error.hint} {stays}" if error.hint else stays
+        end = "" if (error.hint or "").endswith((".", "!", "?")) else "."
+        error.hint = f"{error.hint}{end} {stays}" if error.hint else stays
 
 
 def with_sound_cache(fetch: Callable[[], _T], caches: Sequence[Path], deadline: Deadline) -> _T:

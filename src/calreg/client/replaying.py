@@ -86,7 +86,8 @@ def _from_sources(
             known = _known(lock, place)
             asking = Asking(
                 deadline, limits.max_bytes, cache.with_name(f"replay-{number}.git"), now,
-                known=known, keys=place.keys, threshold=place.threshold, always=True,
+                known=known, keys=place.keys, threshold=place.threshold,
+                branch=place.source.branch, always=True,
             )  # fmt: skip
             raw = _from_source(stamp, place, asking)
             if raw is not None:

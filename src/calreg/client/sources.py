@@ -108,7 +108,12 @@ def _local(path: Path, folder: str, branch: str) -> Source:
 
     if not path.is_dir():
         raise InputError("there is no such folder", where=str(path), code="source")
-    repository = Repository.find(path)
+    try:
+        repository = Repository.find(path)
+    except InputError as error:
+        if "no git repository" in error.message:  # nobody who pulls wants to make one
+            error.hint = "A source is a git address, a folder of a repository, or a static site."
+        raise
     root = str(repository.work_tree or repository.git_dir)
     inside = "/".join(step for step in (repository.prefix.strip("/"), folder) if step)
     return Source(root, inside, root + _fragment(inside, branch), branch=branch)

@@ -47,6 +47,7 @@ def broken_objects(git_dir: Path, *, is_whole: bool = True) -> list[str]:
         is_whole: Nothing was left out when it was fetched. Of a cache that is not, every
             object that is there is read, and what is missing is no fault.
     """
+    git_dir = git_dir.absolute()  # git runs inside it, where a relative path is another
     git = Git(git_dir, ("--git-dir", str(git_dir)))
     how = "--connectivity-only" if is_whole else "--no-reflogs"
     answer = git.attempt("fsck", how, "--no-dangling", "--no-progress")

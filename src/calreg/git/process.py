@@ -17,6 +17,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -216,7 +217,10 @@ class Git:
         variables = self._environment()
         words = ["--no-pager", *self.options, command, *arguments]
         start = _start_light if self.is_light else _start_by_gitpython
-        return start(words, variables, self.cwd, stdin)
+        with _STARTING:
+            process = start(words, variables, self.cwd, stdin)
+            _RUNNING.add(process)
+        return process
 
     def _environment(self) -> dict[str, str]:
         settings = (*_SETTINGS, *self.settings)
@@ -289,6 +293,37 @@ def _start_light(
         )
     except FileNotFoundError as error:
         raise _no_git() from error
+
+
+# A process that is forked by another thread just then has git's pipes, too. While it lives,
+# they do not end: whoever waits for git to have started, or git for the end of its input,
+# waits for a stranger. So nobody is forked between a pipe and its git, and who is forked
+# later lets go of the pipes.
+_STARTING = threading.RLock()
+_RUNNING: weakref.WeakSet[subprocess.Popen[bytes]] = weakref.WeakSet()
+
+
+def _let_go_of_pipes() -> None:
+    """In a process that was forked: keep none of the pipes to the gits of the one before."""
+    _STARTING.release()
+    running = list(_RUNNING)
+    _RUNNING.clear()
+    pipes = [pipe for git in running for pipe in (git.stdin, git.stdout, git.stderr)]
+    there = [pipe for pipe in pipes if pipe is not None and not pipe.closed]
+    if not there:
+        return
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for pipe in there:
+        # Its number stays taken, so that whoever forgets the pipe closes nothing else.
+        os.dup2(nothing, pipe.fileno(), inheritable=False)
+    os.close(nothing)
+
+
+os.register_at_fork(
+    before=_STARTING.acquire,
+    after_in_parent=_STARTING.release,
+    after_in_child=_let_go_of_pipes,
+)
 
 
 def _python_git() -> type[PythonGit]:

@@ -34,6 +34,7 @@ footer{margin-top:2.5rem;border-top:1px solid var(--line);padding-top:.5rem}
 section{margin-bottom:1.25rem;max-width:40rem}
 time{white-space:nowrap}
 .wide td{overflow-wrap:normal}
+figure~.wide .n{padding-right:.5rem}
 .named{list-style:none;padding:0;margin:.5rem 0;display:flex;flex-wrap:wrap;gap:.15rem 1.5rem}
 p{margin:.5rem 0;max-width:46rem}
 nav,.soft,footer,figcaption,.axis,dt,th{color:var(--soft)}

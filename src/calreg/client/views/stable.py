@@ -199,8 +199,9 @@ class PiecemealFiles:
             }
             self._tree.bring([*wanted.values(), *(also if depth == deepest else ())])
             for path, oid in wanted.items():
-                self._folders[path] = self._tree.folder(oid)
-                _check_plain(self._folders[path], with_folders=True)
+                self._folders[path] = found = self._tree.folder(oid)
+                whole = {f"{path}/{name}": entry for name, entry in found.items()}
+                _check_plain(whole, with_folders=True)
 
     def _entry(self, path: str) -> TreeEntry | None:
         folder, _, name = path.rpartition("/")

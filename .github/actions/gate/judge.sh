@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Judge a change: all that is not fixed comes in variables, none of it is part of a command.
+# In a workflow of calreg init the same lines stand in the workflow itself.
+set -euo pipefail
+
+# git asks this for user and password; the token itself is in no file and no argument.
+askpass="$RUNNER_TEMP/calreg-askpass"
+cat > "$askpass" <<'END'
+#!/bin/sh
+case "$1" in Username*) echo x-access-token ;; *) printenv CALREG_FETCH_TOKEN ;; esac
+END
+chmod 700 "$askpass"
+export GIT_ASKPASS="$askpass"
+
+head="${CALREG_HEAD:-$GITHUB_SHA}"
+# The commit of a pull request is the merge as it would be, on the base as it is now.
+case "$GITHUB_EVENT_NAME" in
+  pull_request) base="${CALREG_BASE:-$head^1}" ;;
+  push) base="${CALREG_BASE:-$CALREG_PUSHED_FROM}" ;;
+  *) base="$CALREG_BASE" ;;
+esac
+
+report="$RUNNER_TEMP/calreg-gate/gate-report.json"
+echo "report=$report" >> "$GITHUB_OUTPUT"
+"$RUNNER_TEMP/calreg/bin/calreg" --registry "${CALREG_REGISTRY:-.}" gate \
+  --from "$GITHUB_SERVER_URL/$GITHUB_REPOSITORY" \
+  --format github --summary "$GITHUB_STEP_SUMMARY" --report "$report" \
+  -- "$base" "$head"
