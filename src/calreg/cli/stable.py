@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -167,6 +167,19 @@ def _publish(registry: Registry, order: Order, *, push: bool | None, as_json: bo
         progress=_steps(),
     )
     _tell(registry, done, as_json=as_json)
+    note(_unpushed(registry))
+
+
+def _unpushed(registry: Registry) -> Iterator[str]:
+    """What somebody should know who thinks that their last commit was published."""
+    repository = registry.repository
+    branch = repository.branch()
+    remote = repository.remote(branch)
+    here, there = repository.tip(), repository.tip(remote.tracking_ref) if remote else None
+    if remote is None or here is None or there is None or here == there:
+        return
+    if not repository.is_ancestor(here, there):
+        yield f"Note: {branch} here has commits that {remote.name} lacks. Next: calreg push"
 
 
 def _steps() -> Callable[[str], None] | None:

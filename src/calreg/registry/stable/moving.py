@@ -195,7 +195,9 @@ def _asked(repository: Repository, order: Order, newest: str, where: str) -> str
     """The commit to publish: the one asked for, if it is on the branch; else the newest."""
     if order.commit is None:
         return newest
-    commit = repository.tip(order.commit)
+    commit = None
+    with contextlib.suppress(InputError):  # no name that git would know
+        commit = repository.tip(order.commit)
     if commit is None:
         raise InputError(
             f"there is no commit {order.commit!r} here",

@@ -163,14 +163,19 @@ def check_signed_by(
             hint=f"Restore {keys_path(number)}: once signed, always signed.",
             code="unsigned",
         )
-    return check_signed(
-        raw,
-        signature,
-        listed.public,
-        threshold=listed.keys.threshold,
-        namespace=INDEX_NAMESPACE,
-        where=where,
-    )
+    try:
+        return check_signed(
+            raw,
+            signature,
+            listed.public,
+            threshold=listed.keys.threshold,
+            namespace=INDEX_NAMESPACE,
+            where=where,
+        )
+    except RegistryError as error:
+        # Here the reader is the publisher, who can do something about it.
+        error.hint = "Put that branch back to its last good commit (docs/stable.md), then again."
+        raise
 
 
 # What there is to publish
