@@ -5,7 +5,8 @@ A new kind of document has its reader here: one function that imports its module
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from calreg.documents.schemas import Kind, kind_of, schema_problem
@@ -55,6 +56,17 @@ class Document(Protocol):
         ...
 
 
+@contextlib.contextmanager
+def _in_range(where: str) -> Iterator[None]:
+    """Refuse a whole number that no float can hold, wherever it turns out to be one."""
+    try:
+        yield
+    except OverflowError as error:
+        raise InputError(
+            "holds a number that is too large", where=where, code="document"
+        ) from error
+
+
 def load(kind: Kind, raw: bytes, *, where: str) -> Json:
     """The plain object of one document, after every check there is.
 
@@ -75,7 +87,9 @@ def _check(kind: Kind, data: Mapping[str, Any], *, where: str) -> None:
     found, minor = kind_of(data, where=where)
     if found != kind:
         raise InputError(f"expected a {kind} document, got {found}", where=where, code="document")
-    problem = schema_problem(kind, data, minor=minor) or next(semantic_problems(kind, data), None)
+    with _in_range(where):
+        problem = schema_problem(kind, data, minor=minor)
+        problem = problem or next(semantic_problems(kind, data), None)
     if problem is not None:
         raise InputError(f"at {problem[0]}: {problem[1]}", where=where, code="document")
 
@@ -95,7 +109,8 @@ def load_calibration(raw: bytes, *, where: str) -> Calibration:
     """The calibration that the bytes of a version or reference hold."""
     from calreg.documents.calibration import Calibration
 
-    return Calibration.from_json(load("calibration", raw, where=where))
+    with _in_range(where):
+        return Calibration.from_json(load("calibration", raw, where=where))
 
 
 def find_calibration(raw: bytes, *, where: str) -> Calibration:
@@ -111,28 +126,32 @@ def find_calibration(raw: bytes, *, where: str) -> Calibration:
     _check("calibration", data, where=where)
     from calreg.documents.calibration import Calibration
 
-    return Calibration.from_json(data)
+    with _in_range(where):
+        return Calibration.from_json(data)
 
 
 def load_run(raw: bytes, *, where: str) -> Run:
     """The run that the bytes of `runs/N.json` hold."""
     from calreg.documents.run import Run
 
-    return Run.from_json(load("run", raw, where=where))
+    with _in_range(where):
+        return Run.from_json(load("run", raw, where=where))
 
 
 def load_model_run(raw: bytes, *, where: str) -> ModelRun:
     """A model's part of a run, from the bytes of its `run.json`."""
     from calreg.documents.run import ModelRun
 
-    return ModelRun.from_json(load("model-run", raw, where=where))
+    with _in_range(where):
+        return ModelRun.from_json(load("model-run", raw, where=where))
 
 
 def load_settings(raw: bytes, *, where: str) -> RegistrySettings:
     """A registry's name and rules, from the bytes of its `registry.yaml`."""
     from calreg.documents.settings import RegistrySettings
 
-    return RegistrySettings.from_json(load("registry", raw, where=where))
+    with _in_range(where):
+        return RegistrySettings.from_json(load("registry", raw, where=where))
 
 
 def load_pins(raw: bytes, *, where: str) -> Pins:
@@ -202,11 +221,13 @@ def load_overrides(raw: bytes, *, where: str) -> Overrides:
     """The factors in force and their history, from the bytes of an overrides document."""
     from calreg.documents.feedback import Overrides
 
-    return Overrides.from_json(load("overrides", raw, where=where))
+    with _in_range(where):
+        return Overrides.from_json(load("overrides", raw, where=where))
 
 
 def load_suggestions(raw: bytes, *, where: str) -> Suggestions:
     """What a run of the feedback said, from the bytes of its document."""
     from calreg.documents.feedback import Suggestions
 
-    return Suggestions.from_json(load("suggestions", raw, where=where))
+    with _in_range(where):
+        return Suggestions.from_json(load("suggestions", raw, where=where))
