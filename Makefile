@@ -58,6 +58,8 @@ clean:
 	@touch $@
 
 .venv/.test: .venv/.made pyproject.toml
+	@command -v ssh-keygen >/dev/null || apt-get install --yes --quiet openssh-client \
+		|| { echo "No ssh-keygen, which signs: on Debian, apt-get install openssh-client"; exit 1; }
 	@echo "Installing calreg and its test tools into .venv …"
 	@$(BIN)/pip install --quiet --editable . --group test
 	@touch $@

@@ -24,7 +24,9 @@ BENCHMARKS = (
     ("bench_feedback.py",),
     ("bench_publish.py", "1000", "50"),
     ("bench_race.py",),
+    ("bench_gate.py",),
     ("bench_race.py",),
+    ("bench_gate.py",),
 )
 WITH_PEERS = (("bench_production.py",), ("bench_site.py",))
 
