@@ -21,7 +21,7 @@ types: .venv/.test
 	$(BIN)/mypy
 
 unit: .venv/.test
-	$(BIN)/pytest --numprocesses auto --dist worksteal
+	$(BIN)/pytest --numprocesses $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) --dist worksteal
 
 # Some need root (small disks, power cuts), an sshd, strace: what the machine cannot is skipped.
 test-faults: .venv/.test
