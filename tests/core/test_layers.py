@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import calreg
 
 SOURCE = Path(calreg.__file__).parent
 
-WORDS = {"errors", "names", "documents", "methods", "signatures"}
+WORDS = {"late", "errors", "names", "documents", "methods", "signatures"}
 CORE = {
     "calibrate",
     "decisions",
@@ -42,10 +43,11 @@ SHELL = {
 
 # Each room and the rooms below it that it may import.
 MAY_IMPORT: dict[str, set[str]] = {
+    "late": set(),
     "errors": set(),
     "signatures": {"errors"},
     "names": {"errors"},
-    "documents": {"errors", "names"},
+    "documents": {"errors", "names", "late"},
     "methods": {"errors", "documents"},
     "failpoints": set(),
     "labelled": WORDS,
@@ -174,3 +176,13 @@ def test_start_up_is_light(statement):
 def test_every_room_has_a_place_on_the_map():
     """A new room is put on the map, and an empty place is taken off it."""
     assert {room_of(path) for path in FILES} == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("package", ["client", "documents", "git"])
+def test_every_name_that_loads_late_is_found(package):
+    """A package that loads its modules late has every name that it lists."""
+    module = import_module(f"calreg.{package}")
+
+    assert [name for name in module.__all__ if getattr(module, name, None) is None] == []
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = module.nothing

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from computing import DANCE, HAPPY, fresh_copy, publish_run
 from githttp import GitServer
 from warmth import bench, edited, editions, first_bench, sited, warm
 
 from calreg.git import Repository, init_repository
+from calreg.registry import Registry
 
 __all__ = ["bench", "edited", "editions", "first_bench", "sited", "warm"]  # fixtures made elsewhere
 
@@ -115,3 +118,30 @@ def publish() -> Callable[..., str]:
         return new
 
     return act
+
+
+_pushed: list[Path] = []
+
+
+@pytest.fixture
+def cloned(
+    tmp_path: Path,
+    remote_folder: Path,
+    run_git: Callable[..., str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str], Registry]:
+    """Clone a registry that has one run, by the clone's name."""
+    if not _pushed:
+        # Once for all tests: each gets a copy of the remote.
+        first = fresh_copy(tmp_path / "first", tmp_path_factory)
+        _pushed.append(tmp_path_factory.mktemp("pushed") / "remote.git")
+        init_repository(_pushed[0], bare=True)
+        run_git(first, "remote", "add", "origin", _pushed[0].as_uri())
+        publish_run(Registry.open(first), {HAPPY: 0.5, DANCE: 0.4}, digest=1, push=True)
+    shutil.copytree(_pushed[0], remote_folder, dirs_exist_ok=True)
+
+    def make(name: str) -> Registry:
+        run_git(tmp_path, "clone", "--quiet", remote_folder.as_uri(), name)
+        return Registry.open(tmp_path / name)
+
+    return make

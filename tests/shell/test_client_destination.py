@@ -147,6 +147,8 @@ def test_a_folder_of_ours_is_never_open_to_all(tmp_path):
         install(tmp_path / "models", 2)
     finally:
         os.umask(before)
+    assert (tmp_path / "models").stat().st_mode & 0o002 == 0
+    assert versions(tmp_path / "models") == dict.fromkeys(ALL, 2)
 
 
 def swap(folder: Path, elsewhere: Path, done: threading.Event) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,40 +11,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from computing import DANCE, HAPPY, WHEN, at, computed, fresh_copy, publish_run
+from computing import DANCE, HAPPY, WHEN, at, computed, publish_run
 from githttp import GitServer
 
 from calreg import failpoints
 from calreg.documents import Distribution, LabelCalibration
 from calreg.errors import InputError, RegistryError, StaleRegistryError, TransportError
-from calreg.git import init_repository
 from calreg.plan import RegistryState, RunPlan, plan_pin, plan_promote, plan_rollback, plan_run
 from calreg.registry import Registry, Retry
 
 Git = Callable[..., str]
 Clone = Callable[[str], Registry]
-
-_pushed: list[Path] = []
-
-
-@pytest.fixture
-def cloned(
-    tmp_path: Path, remote_folder: Path, run_git: Git, tmp_path_factory: pytest.TempPathFactory
-) -> Clone:
-    """Clone a registry that has one run, by the clone's name."""
-    if not _pushed:
-        first = fresh_copy(tmp_path / "first", tmp_path_factory)
-        _pushed.append(tmp_path_factory.mktemp("pushed") / "remote.git")
-        init_repository(_pushed[0], bare=True)
-        run_git(first, "remote", "add", "origin", _pushed[0].as_uri())
-        publish_run(Registry.open(first), {HAPPY: 0.5, DANCE: 0.4}, digest=1, push=True)
-    shutil.copytree(_pushed[0], remote_folder, dirs_exist_ok=True)
-
-    def make(name: str) -> Registry:
-        run_git(tmp_path, "clone", "--quiet", remote_folder.as_uri(), name)
-        return Registry.open(tmp_path / name)
-
-    return make
 
 
 def tip(folder: Path, run_git: Git) -> str:

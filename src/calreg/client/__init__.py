@@ -16,8 +16,9 @@ Nothing here computes a calibration, and nothing here writes to a registry.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from calreg.late import names_of
 
 if TYPE_CHECKING:
     from calreg.client.checking import Finding, Status, status, verify
@@ -37,21 +38,13 @@ __all__ = [
     "verify",
 ]
 
-_HOMES = {
-    "Client": "face",
-    "Finding": "checking",
-    "Installed": "installed",
-    "InstalledReference": "installed",
-    "Pulled": "pulling",
-    "Stamp": "installed",
-    "Status": "checking",
-    "status": "checking",
-    "verify": "checking",
-}
-
-
-def __getattr__(name: str) -> Any:
-    # A service that only applies what is installed does not pay for pulling.
-    if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# A service that only applies what is installed does not pay for pulling.
+__getattr__ = names_of(
+    __name__,
+    {
+        "checking": "Finding Status status verify",
+        "face": "Client",
+        "installed": "Installed InstalledReference Stamp",
+        "pulling": "Pulled",
+    },
+)

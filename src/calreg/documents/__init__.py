@@ -8,8 +8,9 @@ in an error.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from calreg.late import names_of
 
 if TYPE_CHECKING:
     from calreg.documents.calibration import (
@@ -182,9 +183,9 @@ __all__ = [
 
 # Where each name is defined: a document's module is imported when one is first needed, since
 # production reads locks and calibrations, and pays for nothing else.
-_HOMES = {
-    name: home
-    for home, names in {
+__getattr__ = names_of(
+    __name__,
+    {
         "calibration": (
             "CELLS Calibration Distribution Histogram LabelCalibration METHOD_PARAMETERS "
             "METRICS PROBABILITY_METHODS Parameter QUANTILES"
@@ -215,14 +216,5 @@ _HOMES = {
         ),
         "strict": "Json canonical_bytes digest_of load_json load_yaml",
         "withdrawn": "Withdrawal Withdrawn",
-    }.items()
-    for name in names.split()
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = found  # asked once
-    return found
+    },
+)

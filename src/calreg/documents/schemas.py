@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from calreg.documents.acceptance import Check, acceptance
 from calreg.errors import InputError
@@ -37,23 +37,7 @@ Kind = Literal[
     "suggestions",
     "withdrawn",
 ]
-KINDS: tuple[Kind, ...] = (
-    "calibration",
-    "index",
-    "keys",
-    "lock",
-    "model-index",
-    "model-run",
-    "move",
-    "overrides",
-    "pins",
-    "references",
-    "registry",
-    "retention",
-    "run",
-    "suggestions",
-    "withdrawn",
-)
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _MAJOR = 1
 # The minor version that this program writes, where it is not 0.

@@ -12,8 +12,9 @@ pull needs is started without it.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from calreg.late import names_of
 
 if TYPE_CHECKING:
     from calreg.git.arguments import check_branch, check_path, check_url, redact
@@ -73,9 +74,9 @@ __all__ = [
 ]
 
 # Where each name is defined; imported when it is first needed, since most commands need few.
-_HOMES = {
-    name: home
-    for home, names in {
+__getattr__ = names_of(
+    __name__,
+    {
         "arguments": "check_branch check_path check_url redact",
         "cache": (
             "comes_after drop_cache fetch_remote follow_remote history_of is_cache is_followed "
@@ -91,14 +92,5 @@ _HOMES = {
         "settings": "Identity Remote",
         "stored": "FOLDER Stored",
         "tree": "Entry Tree",
-    }.items()
-    for name in names.split()
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = found  # asked once
-    return found
+    },
+)

@@ -55,7 +55,7 @@ def previous(snapshot: Snapshot, name: HeadName) -> int:
     if found is None:
         raise RegistryError(
             f"{name} has had no reference before v{held}",
-            hint=f"Name a version: calreg rollback {name} v1 --reason …",
+            hint="To take a version out of use without another: calreg withdraw.",
             code="nothing-before",
         )
     return found
