@@ -57,11 +57,24 @@ clean:
 	@$(BIN)/pip install --quiet --editable '.[develop]'
 	@touch $@
 
-.venv/.test: .venv/.made pyproject.toml
-	@command -v ssh-keygen >/dev/null || apt-get install --yes --quiet openssh-client \
-		|| { echo "No ssh-keygen, which signs: on Debian, apt-get install openssh-client"; exit 1; }
+.venv/.test: .venv/.made pyproject.toml .venv/.debian
 	@echo "Installing calreg and its test tools into .venv …"
 	@$(BIN)/pip install --quiet --editable . --group test
+	@touch $@
+
+# What tests need beside Python: ssh-keygen signs; PostgreSQL and Chromium are skipped where they
+# are missing, with a message (CALREG_REQUIRE=1, as in CI: they fail).
+.venv/.debian: .venv/.made
+	@missing=; \
+	command -v ssh-keygen >/dev/null || missing="$$missing openssh-client"; \
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
+	{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null || missing="$$missing chromium"; \
+	if [ -n "$$missing" ]; then \
+		echo "Installing$$missing …"; \
+		{ apt-get update --quiet=2 && DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet=2 --no-install-recommends $$missing >/dev/null; } \
+		|| echo "Not installed:$$missing. On Debian, as root: apt-get install$$missing"; \
+	fi
+	@command -v ssh-keygen >/dev/null || { echo "No ssh-keygen, which signs."; exit 1; }
 	@touch $@
 
 # Large, and of other opinions on versions: an environment of their own.

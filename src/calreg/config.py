@@ -29,7 +29,7 @@ _DRIFT_KEYS: Mapping[str, tuple[str, ...]] = {
     "calibration_drift_median": ("median_drift",),
     "calibration_drift_iqr": ("iqr_drift",),
 }
-_KEYS = ("calibrate_heads", "calibration_repo", "heads", *_DRIFT_KEYS)
+_KEYS = ("calibrate_heads", "calibration_repo", "heads", "service", *_DRIFT_KEYS)
 _HEAD_KEYS = ("min_samples", *_DRIFT_KEYS)
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
@@ -41,13 +41,14 @@ class Config:
 
     `overrides` has the form of a `registry.yaml`: blocks to lay over the registry's own
     rules. `file` is the `calreg.yaml` that was read, `switch_from` what decided
-    `calibrate_heads`.
+    `calibrate_heads`. `service` is as it stands there: the service knows what it means.
     """
 
     calibrate_heads: bool = False
     switch_from: str = "the default"
     calibration_repo: str | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    service: Mapping[str, Any] = field(default_factory=dict)
     file: Path | None = None
 
 
@@ -114,11 +115,15 @@ def _config_of(data: Mapping[str, Any], file: Path) -> Config:
     repo = data.get("calibration_repo")
     if repo is not None and not (isinstance(repo, str) and repo):
         raise _refused(where, "/calibration_repo", f"expected a folder, got {repo!r}")
+    service = data.get("service", {})
+    if not isinstance(service, dict):
+        raise _refused(where, "/service", f"expected a mapping of settings, got {service!r}")
     return Config(
         calibrate_heads=switch,
         switch_from=where if "calibrate_heads" in data else "the default",
         calibration_repo=repo,
         overrides=_overrides(data, where),
+        service=service,
         file=file,
     )
 

@@ -30,15 +30,16 @@ CORE = {
 SHELL = {
     "client",
     "collect",
+    "computing",
     "config",
     "failpoints",
+    "files",
     "git",
     "hosting",
     "overrides",
     "registry",
     "scores",
     "signing",
-    "site",
 }
 
 # Each room and the rooms below it that it may import.
@@ -66,18 +67,22 @@ MAY_IMPORT: dict[str, set[str]] = {
     "collect": WORDS | {"scores", "failpoints"},
     "git": WORDS | {"failpoints"},
     "registry": WORDS | {"plan", "drift", "gate", "git", "failpoints"},
-    "site": WORDS | {"plan", "git", "registry"},
     # `formats` for plain copies that another system reads.
     "client": WORDS | {"git", "failpoints", "formats"},
     "config": WORDS,
+    "files": {"errors"},
+    "computing": WORDS | CORE | {"files", "registry", "scores"},
     "signing": WORDS,
     # Pull requests at a host, by its API.
     "hosting": {"errors", "documents"},
     # An application's start pays for the standard library and the errors.
     "overrides": {"errors"},
     "report": WORDS | CORE,
-    "cli": WORDS | CORE | SHELL | {"report", "demo"},
-    "demo": WORDS | CORE | SHELL | {"cli"},
+    "pages": WORDS | CORE | {"report"},
+    "site": WORDS | CORE | {"git", "registry", "pages"},
+    "service": WORDS | CORE | SHELL | {"report", "pages", "site"},
+    "cli": WORDS | CORE | SHELL | {"report", "pages", "site", "service", "demo"},
+    "demo": WORDS | CORE | SHELL | {"site", "cli"},
     "__main__": {"cli"},
 }
 
@@ -88,6 +93,11 @@ ONLY_IN = {
     "git": {"git"},
     "subprocess": {"git", "signing"},
     "click": {"cli"},
+    "fastapi": {"service"},
+    "starlette": {"service"},
+    "pydantic": {"service"},
+    "uvicorn": {"service"},
+    "prometheus_client": {"service"},
     "rich": {"cli", "report"},
     "vl_convert": {"cli"},
     "jsonschema": {"documents"},

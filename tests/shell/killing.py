@@ -36,7 +36,7 @@ _MARK = "CALREG_TEST_MARK"
 _POLL_S = 0.005
 _PATIENCE_S = 120.0
 _IMPORTS = (
-    "calreg.cli", "calreg.cli.run", "calreg.cli.computing", "calreg.cli.publishing",
+    "calreg.cli", "calreg.cli.run", "calreg.computing", "calreg.cli.publishing",
     "calreg.cli.production", "calreg.client.pulling", "calreg.registry", "calreg.git",
     "calreg.scores", "calreg.plan", "git", "numpy", "duckdb", "jsonschema", "yaml", "requests",
 )  # fmt: skip

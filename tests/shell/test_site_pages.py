@@ -25,9 +25,9 @@ from calreg.git import Repository
 from calreg.names import HeadName
 from calreg.signatures import PublicKey
 from calreg.site import build
-from calreg.site.html import Html, joined, tag
-from calreg.site.pages import head_page, index_page, model_page, row_of
-from calreg.site.picture import histogram_picture
+from calreg.pages.html import Html, joined, tag
+from calreg.pages.published import head_page, index_page, model_page, row_of
+from calreg.pages.picture import histogram_picture
 
 NASTY = '<script>alert("x")</script> & \' p5'
 QUANTILES = dict(

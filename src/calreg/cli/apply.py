@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from calreg.cli.files import read_file
 from calreg.cli.group import Session, pass_session
 from calreg.cli.opening import open_registry
 from calreg.cli.options import head_name, json_option, mapping_of, table_options
 from calreg.cli.terminal import print_json, progress_bar, say, signs
 from calreg.errors import UsageError
+from calreg.files import read_file
 from calreg.names import HeadName, parse_head_at
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from calreg.cli.files import read_file, replace_file
 from calreg.cli.terminal import print_json, progress_bar, say, signs, width
 from calreg.documents import Calibration, Json, canonical_bytes, checked_bytes
 from calreg.errors import InputError
+from calreg.files import read_file, replace_file
 from calreg.labelled import LabelledScores
 from calreg.report.compare import compare_lines, compare_markdown
 from calreg.scores import ScoreTable, read_labelled

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from calreg.cli.files import read_file, replace_file
 from calreg.cli.group import Session, pass_session
 from calreg.cli.opening import config_of, open_registry
 from calreg.cli.options import json_option, push_option, timestamp_option, when
 from calreg.cli.terminal import note, print_json, say
 from calreg.config import require_development
 from calreg.errors import InputError, UsageError
+from calreg.files import read_file, replace_file
 from calreg.names import HeadName, nearest, parse_head_at
 
 if TYPE_CHECKING:
@@ -280,8 +280,8 @@ def import_command(
     classifier, or of a hallucination detector, or factors of prices; which, is told from
     what is in them. Read the warnings: a format may say less than it seems to.
     """
-    from calreg.cli.publishing import Mode, publish_run
     from calreg.cli.run_report import Reading, tell
+    from calreg.computing import Mode, publish_run
 
     mode = Mode(push=options["push"], dry_run=options["dry_run"])
     mode.check()

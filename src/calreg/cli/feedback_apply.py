@@ -18,7 +18,6 @@ from calreg.cli.feedback_factors import check_current, factors_in, who
 from calreg.cli.feedback_finish import finish, finished_decisions
 from calreg.cli.feedback_folder import NAME, FeedbackFolder, OnItsWay
 from calreg.cli.feedback_publish import Publication, Standing
-from calreg.cli.files import read_file
 from calreg.cli.group import Session
 from calreg.cli.terminal import note, print_json, say, signs, width
 from calreg.documents import (
@@ -37,12 +36,13 @@ from calreg.feedback.bounds import (
     factors_after,
     read_suggested,
 )
+from calreg.files import read_file
 from calreg.names import HeadName
 from calreg.overrides import BOUNDS
 from calreg.report.feedback_factors import factor_lines
 
 if TYPE_CHECKING:
-    from calreg.cli.run_report import Outcome
+    from calreg.computing import Outcome
 
 __all__ = ["Asked", "apply_suggestions"]
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from calreg.cli.feedback_folder import FeedbackFolder
-from calreg.cli.files import check_folder, replace_file
 from calreg.documents import Application, Overrides, canonical_bytes
 from calreg.errors import InputError
+from calreg.files import check_folder, replace_file
 
 __all__ = ["changed", "check_plain", "refuse_applied", "write_plain"]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from calreg.cli.feedback_folder import NAME
-from calreg.cli.files import read_file
 from calreg.documents import Calibration, kind_of, load_calibration, load_json, load_overrides
 from calreg.errors import InputError
+from calreg.files import read_file
 from calreg.names import check_label
 
 __all__ = ["check_current", "factors_in", "factors_of", "recordable", "who"]

@@ -25,7 +25,6 @@ from typing import IO
 
 from calreg import failpoints
 from calreg.cli.feedback_history import Entry, change_line, is_printable, read_line
-from calreg.cli.files import check_folder, read_file, replace_file
 from calreg.documents import (
     Overrides,
     Suggestions,
@@ -35,6 +34,7 @@ from calreg.documents import (
     load_overrides,
 )
 from calreg.errors import InputError
+from calreg.files import check_folder, read_file, replace_file
 from calreg.names import HeadName
 from calreg.overrides import MAX_BYTES
 

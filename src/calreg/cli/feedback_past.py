@@ -12,11 +12,11 @@ from calreg.cli.feedback_alerts import Judged, Watch, judge
 from calreg.cli.feedback_changes import changed, check_plain, write_plain
 from calreg.cli.feedback_factors import who
 from calreg.cli.feedback_folder import FeedbackFolder, History
-from calreg.cli.files import check_folder, read_file
 from calreg.cli.terminal import note, print_json, say, signs, width
 from calreg.documents import Application, Overrides, load_suggestions, timestamp_text
 from calreg.errors import InputError
 from calreg.feedback.bounds import Action, FactorDecision, factors_after
+from calreg.files import check_folder, read_file
 from calreg.names import nearest
 from calreg.report.feedback import alert_lines
 from calreg.report.feedback_factors import factor_lines

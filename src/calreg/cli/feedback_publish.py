@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from calreg.cli.feedback_factors import factors_of, recordable
 from calreg.cli.opening import config_of, open_registry
-from calreg.cli.publishing import Mode, publish_run
+from calreg.computing import Mode, publish_run
 from calreg.config import require_development
 from calreg.documents import (
     Distribution,
@@ -31,7 +31,7 @@ from calreg.plan import Computed
 
 if TYPE_CHECKING:
     from calreg.cli.group import Session
-    from calreg.cli.run_report import Outcome
+    from calreg.computing import Outcome
     from calreg.plan import RegistryState
     from calreg.registry import Registry
 

@@ -13,13 +13,13 @@ from calreg.cli.feedback_alerts import UNTOLD, Judged, Watch, judge
 from calreg.cli.feedback_factors import factors_in, who
 from calreg.cli.feedback_folder import FeedbackFolder, stamp_of
 from calreg.cli.feedback_history import run_line
-from calreg.cli.files import check_folder
 from calreg.cli.terminal import note, print_json, progress_bar, say, signs, width
 from calreg.documents import Suggestions, checked_bytes, timestamp_text
 from calreg.errors import InputError
 from calreg.feedback.figures import feedback_figures, feedback_figures_by_group
 from calreg.feedback.suggest import suggest_factors
 from calreg.feedback.values import Joined, Unsold
+from calreg.files import check_folder
 from calreg.report.feedback import alert_lines, feedback_lines
 from calreg.scores.feedback import read_feedback
 from calreg.scores.feedback_columns import FeedbackTable

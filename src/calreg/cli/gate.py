@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from calreg.cli.files import replace_file
 from calreg.cli.group import Session, pass_session
 from calreg.cli.options import columns_option, json_option, timestamp_option, when
 from calreg.cli.terminal import json_bytes, print_json, say, signs, width
 from calreg.errors import CalregError, UsageError
+from calreg.files import replace_file
 
 if TYPE_CHECKING:
     from calreg.gate import Change, Judged

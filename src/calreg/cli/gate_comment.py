@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from calreg.cli.files import read_file
 from calreg.cli.terminal import note, print_json, say, signs, width
 from calreg.errors import InputError, UsageError
+from calreg.files import read_file
 from calreg.hosting import Api, Head, Project, api_of, comment_on
 
 __all__ = ["show"]

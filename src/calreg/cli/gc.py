@@ -10,8 +10,9 @@ import click
 from calreg.cli.group import Session, pass_session
 from calreg.cli.opening import open_for_writing
 from calreg.cli.options import json_option, push_option, timestamp_option, when
-from calreg.cli.publishing import progress_steps, warnings_of
+from calreg.cli.publishing import progress_steps
 from calreg.cli.terminal import note, print_json, say, signs
+from calreg.computing import warnings_of
 from calreg.errors import RegistryError
 
 if TYPE_CHECKING:

@@ -140,14 +140,14 @@ def _next_list(
 
 
 def _public_key(file: Path) -> PublicKey:
-    from calreg.cli.files import read_file
+    from calreg.files import read_file
     from calreg.signatures import PublicKey
 
     return PublicKey.parse(read_file(file).decode("utf-8", "replace"), str(file))
 
 
 def _write_unsigned(file: Path, raw: bytes, keys: Keys, *, as_json: bool) -> None:
-    from calreg.cli.files import replace_file
+    from calreg.files import replace_file
     from calreg.signatures import KEYS_NAMESPACE
 
     replace_file(file, raw)
@@ -176,7 +176,7 @@ def _signature(
         UsageError: There is none.
         CalregError: They would not do; nothing is signed then.
     """
-    from calreg.cli.files import read_file
+    from calreg.files import read_file
     from calreg.plan.keys import check_signers
     from calreg.signatures import KEYS_NAMESPACE, PublicKey, signers
     from calreg.signing import public_key_of, sign
@@ -203,7 +203,7 @@ def _publish(
     signature: bytes,
     options: dict[str, Any],
 ) -> None:
-    from calreg.cli.publishing import warnings_of
+    from calreg.computing import warnings_of
     from calreg.documents import timestamp_text
     from calreg.plan.keys import check_newest, plan_keys
     from calreg.registry import Published
@@ -274,8 +274,8 @@ def _list_own(registry: Registry, *, as_json: bool) -> None:
 
 
 def _of_installation(dest: Path) -> list[LockSource]:
-    from calreg.cli.files import read_file
     from calreg.documents import load_lock
+    from calreg.files import read_file
 
     file = dest / _LOCK
     return list(load_lock(read_file(file), where=str(file)).sources)

@@ -23,8 +23,8 @@ from calreg.cli.options import (
     version_number,
     when,
 )
-from calreg.cli.publishing import warnings_of
 from calreg.cli.terminal import note, print_json, say, signs
+from calreg.computing import warnings_of
 from calreg.errors import UsageError
 from calreg.names import HeadName, parse_version
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calreg.cli.files import replace_file
 from calreg.errors import MissingExtraError, UsageError
+from calreg.files import replace_file
 from calreg.labelled import LabelledScores
 from calreg.tuning import Tuned
 

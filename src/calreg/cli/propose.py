@@ -98,7 +98,7 @@ class _Asked:
 def _prepared(
     registry: Registry, asked: _Asked, moment: datetime, overrides: Mapping[str, Any]
 ) -> Prepared | AlreadyDone:
-    from calreg.cli.computing import computed_of
+    from calreg.computing import computed_of
     from calreg.documents import timestamp_text
     from calreg.plan import plan_run
     from calreg.registry.proposing import prepare
@@ -116,7 +116,7 @@ def _prepared(
 
 
 def _read(asked: _Asked, state: RegistryState) -> Scores:
-    from calreg.cli.computing import grid_of
+    from calreg.computing import grid_of
     from calreg.scores import ScoreTable, read_scores
 
     table = ScoreTable(

@@ -31,9 +31,10 @@ from calreg.cli.options import (
     when,
 )
 from calreg.cli.processor import prefer_fast_sort
-from calreg.cli.publishing import Mode, progress_steps, publish_run
+from calreg.cli.publishing import progress_steps
 from calreg.cli.run_report import Reading
 from calreg.cli.terminal import progress_bar
+from calreg.computing import Mode, publish_run
 from calreg.config import require_development
 from calreg.errors import CalregError, UsageError
 from calreg.names import HeadName
@@ -148,8 +149,8 @@ def run_command(session: Session, /, **options: Any) -> None:
 
 
 def _publish(registry: Registry, scores: Scores, request: _Request, moment: datetime) -> None:
-    from calreg.cli.computing import computed_of
     from calreg.cli.run_report import tell
+    from calreg.computing import computed_of
 
     outcome = publish_run(
         registry,
@@ -174,7 +175,7 @@ def _read(request: _Request, looked: Callable[[], Future[_Looked]]) -> Scores:
         CalregError: What the registry refuses, as soon as that is known and whatever else is
             wrong; else what is wrong with the scores.
     """
-    from calreg.cli.computing import grid_of
+    from calreg.computing import grid_of
     from calreg.scores import DEFAULT_MEMORY_BYTES, ScoreTable, read_scores
 
     def grid(name: HeadName, label: str) -> tuple[float, float] | None:

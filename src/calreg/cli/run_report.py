@@ -4,36 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from calreg.cli.terminal import note, print_json, say, signs, width
 
 if TYPE_CHECKING:
-    from calreg.documents import HeadRow, ModelRun, Run
+    from calreg.computing import Outcome
+    from calreg.documents import HeadRow
 
-__all__ = ["Outcome", "Reading", "tell"]
-
-Status = Literal["committed", "dry-run", "written", "already-done"]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a run.
-
-    `behind` says that the checkout was left as it is because it holds other work; `warnings`
-    are sentences for standard error.
-    """
-
-    run: Run
-    models: Mapping[str, ModelRun]
-    status: Status
-    promote_on: str
-    commit: str | None = None
-    branch: str | None = None
-    pushed: bool = False
-    remote: str | None = None
-    place: str = "."
-    warnings: Sequence[str] = ()
+__all__ = ["Reading", "tell"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,17 +9,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calreg.cli.computing import grid_of
-from calreg.cli.files import check_folder, new_file
 from calreg.cli.group import Session
 from calreg.cli.opening import config_of, open_registry
-from calreg.cli.publishing import Mode, publish_run
 from calreg.cli.run_report import Reading, tell
 from calreg.cli.terminal import print_json, progress_bar, say, signs, width
 from calreg.cli.tuning_extras import extras_of
+from calreg.computing import Mode, grid_of, publish_run
 from calreg.config import require_development
 from calreg.documents import Calibration, RunInputs, canonical_bytes, checked_bytes
 from calreg.errors import InputError
+from calreg.files import check_folder, new_file
 from calreg.labelled import LabelledScores
 from calreg.names import HeadName
 from calreg.plan import Computed
@@ -30,7 +29,7 @@ from calreg.scores import REASONS, ScoreTable, read_labelled
 from calreg.tuning import Request, Tuned, tune
 
 if TYPE_CHECKING:
-    from calreg.cli.run_report import Outcome
+    from calreg.computing import Outcome
     from calreg.plan import RegistryState
     from calreg.registry import Registry
     from calreg.tuning.tune import Grids

@@ -4,8 +4,8 @@ It is the tree of the branch that production reads, byte for byte, with three th
 it: one packed file of all references of a model, compressed variants for servers that hand
 them out as they are, and pages to read. The modules, from the bottom: `writing` (a folder
 that is changed all at once), `compressed` (gzip, the same bytes on every machine), `source`
-(what the branch holds, checked), `picture`, `frame` and `pages` (HTML), `building` (all of
-it). Nothing here computes, signs or publishes.
+(what the branch holds, checked), `building` (all of it, with the pages of `calreg.pages`).
+Nothing here computes, signs or publishes.
 """
 
 from __future__ import annotations

@@ -11,8 +11,7 @@ from typing import Any
 from calreg.documents import Packed, load_calibration
 from calreg.git import Repository
 from calreg.names import INDEX_PATH, INDEX_SIGNATURE_PATH, packed_path
-from calreg.site.compressed import gzipped
-from calreg.site.pages import (
+from calreg.pages.published import (
     MAX_LISTED,
     Row,
     head_page,
@@ -22,6 +21,7 @@ from calreg.site.pages import (
     model_page,
     row_of,
 )
+from calreg.site.compressed import gzipped
 from calreg.site.source import Reference, SiteSource
 from calreg.site.writing import SiteFolder
 

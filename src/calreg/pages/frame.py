@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from base64 import b64encode
 
-from calreg.site.html import Html, Part, tag
+from calreg.pages.html import Html, Part, tag
 
 __all__ = ["command", "page", "scrolled"]
 

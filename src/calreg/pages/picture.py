@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 
 from calreg.documents import Histogram, LabelCalibration
-from calreg.site.html import Html, joined, tag
+from calreg.pages.html import Html, joined, tag
 
 __all__ = ["histogram_picture", "number", "score_cut"]
 

@@ -21,10 +21,10 @@ from calreg.documents import (
     Withdrawn,
 )
 from calreg.names import INDEX_PATH, INDEX_SIGNATURE_PATH, WITHDRAWN_PATH, HeadName, packed_path
+from calreg.pages.frame import command, page, scrolled
+from calreg.pages.html import Html, Part, joined, tag
+from calreg.pages.picture import histogram_picture, number, score_cut
 from calreg.signatures import PublicKey
-from calreg.site.frame import command, page, scrolled
-from calreg.site.html import Html, Part, joined, tag
-from calreg.site.picture import histogram_picture, number, score_cut
 
 __all__ = [
     "MAX_LISTED",
