@@ -2,6 +2,10 @@
 
 from hypothesis import settings
 
+from postgres import new_store_url, postgres, store_url
+
+__all__ = ["new_store_url", "postgres", "store_url"]  # fixtures made elsewhere
+
 # Examples are drawn from the test itself, not from a clock; a slow machine is no failure.
 settings.register_profile("calreg", deadline=None, derandomize=True)
 settings.load_profile("calreg")

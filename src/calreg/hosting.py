@@ -1,15 +1,18 @@
 """Pull requests at the host of a repository: opened, or brought up to date, through its API.
 
 Only where a token was given, and only at the host that it is for: an address of anybody's
-making must not get it. Redirects are not followed, and what an answer says is never run and
-hardly believed. Without a token there is only the address at which a person opens one.
+making must not get it. Redirects are not followed, no answer is waited for without end, and
+what it says is never run and hardly believed. Without a token there is only the address at
+which a person opens one.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -17,7 +20,7 @@ from calreg.documents import load_json
 from calreg.errors import CalregError, InputError, RegistryError, TransportError
 
 if TYPE_CHECKING:
-    from requests import PreparedRequest, Response
+    from requests import PreparedRequest
 
 __all__ = [
     "Api",
@@ -29,6 +32,7 @@ __all__ = [
     "comment_on",
     "project_of",
     "propose",
+    "unused_token",
     "url_to_open",
 ]
 
@@ -39,10 +43,12 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _SCP_LIKE = re.compile(r"(?:[^@/:]+@)?([^/:]+):(?!//)(.+)")
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _TOKEN = re.compile(r"[\x21-\x7e]{1,1000}")
-_TIMEOUT_S = (10.0, 30.0)
+_TIMEOUT_S = (10.0, 30.0)  # to connect, and for each byte
+_DEADLINE_S = 60.0  # for a whole answer: one that drips outlives any time-out for a byte
 _MAX_ANSWER_BYTES = 4 * 2**20
 _MAX_TITLE = 200
 _MAX_PAGES = 10
+_THERE = "pull-request-exists"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,7 @@ class Api:
 
     url: str
     token: str
+    deadline_s: float = _DEADLINE_S
 
     def __repr__(self) -> str:
         return f"Api({self.url!r})"
@@ -101,18 +108,23 @@ def project_of(address: str) -> Project | None:
     """The project that a git address is of; None for a folder or another form of address."""
     if "://" in address:
         parts = urlsplit(address)
-        host, path = parts.hostname or "", parts.path
+        try:
+            host, path = parts.hostname or "", parts.path
+            port = parts.port
+        except ValueError:  # a port that is none
+            return None
         if parts.scheme not in {"https", "ssh", "http"} or parts.query or parts.fragment:
             return None
-        host = f"{host}:{parts.port}" if parts.port and parts.scheme != "ssh" else host
+        host = f"{host}:{port}" if port and parts.scheme != "ssh" else host
     elif found := _SCP_LIKE.fullmatch(address):
-        host, path = found[1], found[2]
+        host, path = found[1].lower(), found[2]
     else:
         return None
     steps = path.strip("/").removesuffix(".git").split("/")
     if not host or len(steps) < 2 or not all(_NAME.fullmatch(step) for step in steps):
         return None
-    return Project(host, "/".join(steps))
+    # Where ssh must go through port 443, that host goes by another name.
+    return Project(_DEFAULT_HOST if host == f"ssh.{_DEFAULT_HOST}" else host, "/".join(steps))
 
 
 def api_of(project: Project, environment: Mapping[str, str]) -> Api | None:
@@ -124,18 +136,41 @@ def api_of(project: Project, environment: Mapping[str, str]) -> Api | None:
     Raises:
         InputError: The address is not encrypted, or the token is no token.
     """
-    token = next((environment[name] for name in _TOKENS if environment.get(name)), None)
-    if token is None:
+    name = _token_name(environment)
+    if name is None:
         return None
+    token = environment[name]
     if not _TOKEN.fullmatch(token):
-        raise InputError("the token for the host holds blanks or control characters", code="token")
-    url = environment.get("GITHUB_API_URL") or _DEFAULT_API
+        raise InputError(
+            f"{name}: expected a token, got text with blanks or control characters",
+            hint="Copy it again, without a line break at its end.",
+            code="token",
+        )
+    url = (environment.get("GITHUB_API_URL") or _DEFAULT_API).rstrip("/")
     server = environment.get("GITHUB_SERVER_URL")
     if not server and url == _DEFAULT_API:
         server = f"https://{_DEFAULT_HOST}"
-    if server and urlsplit(server).netloc != project.host:
+    if server and urlsplit(server).netloc.lower() != project.host:
         return None
     return Api(_checked(url), token)
+
+
+def unused_token(
+    project: Project | None, api: Api | None, environment: Mapping[str, str]
+) -> Iterator[str]:
+    """Why a token that was given is not sent, for who wonders; nothing where there is no such."""
+    name = _token_name(environment)
+    if name is not None and api is None and project is not None:
+        server = environment.get("GITHUB_SERVER_URL") or f"https://{_DEFAULT_HOST}"
+        yield (
+            f"Note: {name} is for {urlsplit(server).netloc}, so {project.host} does not get it. "
+            f"For a server of your own: GITHUB_API_URL=https://{project.host}/api/v3 "
+            f"GITHUB_SERVER_URL=https://{project.host}"
+        )
+
+
+def _token_name(environment: Mapping[str, str]) -> str | None:
+    return next((name for name in _TOKENS if environment.get(name)), None)
 
 
 def _checked(url: str) -> str:
@@ -146,9 +181,10 @@ def _checked(url: str) -> str:
     if not is_safe or not parts.hostname or parts.username or not url.isprintable():
         raise InputError(
             f"GITHUB_API_URL: expected an https address, got {parts.scheme}://{parts.hostname}",
+            hint="For a server of your own it is https://HOST/api/v3.",
             code="api-address",
         )
-    return url.rstrip("/")
+    return url
 
 
 def url_to_open(project: Project, branch: str, base: str) -> str:
@@ -171,8 +207,13 @@ def propose(api: Api, project: Project, proposal: Proposal) -> Opened:
     found = _open_one(api, pulls, project, proposal)
     if found is None:
         sides = {"head": proposal.branch, "base": proposal.base}
-        answer = _ask(api, "POST", pulls, json={**words, **sides})
-        return _opened(answer, is_new=True)
+        try:
+            return _opened(_ask(api, "POST", pulls, json={**words, **sides}), is_new=True)
+        except RegistryError as error:
+            # Opened meanwhile, by another like this one.
+            found = _open_one(api, pulls, project, proposal) if error.code == _THERE else None
+            if found is None:
+                raise
     return _opened(_ask(api, "PATCH", f"{pulls}/{found}", json=words), is_new=False)
 
 
@@ -276,6 +317,7 @@ def _opened(answer: Any, *, is_new: bool) -> Opened:
 
 def _ask(api: Api, method: str, url: str, **what: Any) -> Any:
     import requests
+    from urllib3.exceptions import HTTPError
 
     def authorised(request: PreparedRequest) -> PreparedRequest:
         # Not `headers`: a .netrc would take their place.
@@ -287,24 +329,60 @@ def _ask(api: Api, method: str, url: str, **what: Any) -> Any:
         "X-GitHub-Api-Version": "2022-11-28",
         "User-Agent": "calreg",
     }
-    try:
+
+    def answered() -> tuple[int, Mapping[str, str], bytes]:
         with requests.request(
             method, url, auth=authorised, headers=headers, timeout=_TIMEOUT_S,
             allow_redirects=False, stream=True, **what,
         ) as answer:  # fmt: skip
             raw = answer.raw.read(_MAX_ANSWER_BYTES + 1, decode_content=True)
-            if not 200 <= answer.status_code < 300:
-                raise _refused(api, answer, raw)
-            return load_json(b'{"answer": ' + raw + b"}", where=_host(api))["answer"]
-    except InputError as error:
-        raise _strange(api) from error
-    except (requests.RequestException, OSError) as error:
+            return answer.status_code, answer.headers, raw
+
+    try:
+        status, about, raw = _in_time(api, answered)
+    except (requests.RequestException, HTTPError, OSError) as error:
         # Their words may hold the address with all that is in it.
         raise TransportError(
             f"cannot reach {_host(api)}: {type(error).__name__}",
-            hint="Check the network; the branch is pushed, calreg propose again opens the rest.",
+            hint="Check the network, and GITHUB_API_URL if it is set.",
             code="unreachable",
         ) from error
+    if not 200 <= status < 300:
+        raise _refused(api, status, about, raw)
+    try:
+        return load_json(b'{"answer": ' + raw + b"}", where=_host(api))["answer"]
+    except InputError as error:
+        raise _strange(api) from error
+
+
+def _in_time(
+    api: Api, answered: Callable[[], tuple[int, Mapping[str, str], bytes]]
+) -> tuple[int, Mapping[str, str], bytes]:
+    """What a request comes to, or an error when its time is over; then nobody waits for it."""
+    import requests
+    from urllib3.exceptions import HTTPError
+
+    found: list[tuple[int, Mapping[str, str], bytes]] = []
+    failed: list[Exception] = []
+
+    def run() -> None:
+        try:
+            found.append(answered())
+        except (requests.RequestException, HTTPError, OSError) as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(api.deadline_s)
+    if failed:
+        raise failed[0]
+    if not found:
+        raise TransportError(
+            f"{_host(api)} did not answer within {api.deadline_s:g} s",
+            hint="Try again later.",
+            code="timeout",
+        )
+    return found[0]
 
 
 def _host(api: Api) -> str:
@@ -312,17 +390,75 @@ def _host(api: Api) -> str:
 
 
 def _strange(api: Api) -> TransportError:
-    return TransportError(f"the answer of {_host(api)} is not what its API says", code="garbled")
-
-
-def _refused(api: Api, answer: Response, raw: bytes) -> CalregError:
-    status = answer.status_code
-    if status >= 500 or 300 <= status < 400:
-        return TransportError(f"{_host(api)} answered with code {status}", code="host")
-    said = re.search(rb'"message"\s*:\s*"([^"\\]{1,200})"', raw)
-    words = said[1].decode("utf-8", "replace") if said else f"code {status}"
-    return RegistryError(
-        f"{_host(api)} refused the pull request: {words}",
-        hint="The token needs write access to pull requests, and read access to contents.",
-        code="host-refused",
+    return TransportError(
+        f"the answer of {_host(api)} is not what its API says",
+        hint="Check GITHUB_API_URL, and what stands between here and there.",
+        code="garbled",
     )
+
+
+def _refused(api: Api, status: int, about: Mapping[str, str], raw: bytes) -> CalregError:
+    host = _host(api)
+    if wait := _wait_asked_for(status, about):
+        return TransportError(f"{host} takes no more requests for now", hint=wait, code="rate")
+    if status >= 500:
+        return TransportError(
+            f"{host} answered with code {status}", hint="Try again later.", code="host"
+        )
+    if 300 <= status < 400:
+        return TransportError(
+            f"{host} sends us elsewhere (code {status}), and the token does not go there",
+            hint="If the repository was renamed: git remote set-url origin ITS-NEW-ADDRESS.",
+            code="host",
+        )
+    words = _words(api, raw) or f"code {status}"
+    if "already exists" in words:
+        return RegistryError(f"{host} has that pull request already: {words}", code=_THERE)
+    what, hint = _REFUSALS.get(status, ("refused the pull request", None))
+    return RegistryError(f"{host} {what}: {words}", hint=hint, code="host-refused")
+
+
+_REFUSALS = {
+    401: (
+        "does not know the token",
+        "It is wrong or has expired: set CALREG_GITHUB_TOKEN (or GITHUB_TOKEN) to a new one.",
+    ),
+    403: (
+        "refused the pull request",
+        "The token needs write access to pull requests, and read access to contents.",
+    ),
+    404: (
+        "has no such repository for this token",
+        "Check the address (git remote -v), and that the token is for this repository.",
+    ),
+    410: ("refused the pull request", "Pull requests are switched off there."),
+    422: ("refused the pull request", "Check that both branches are there: --base, --branch."),
+}
+
+
+def _wait_asked_for(status: int, about: Mapping[str, str]) -> str | None:
+    """What to do where a host wants fewer requests; None where it wants something else."""
+    after, reset = about.get("Retry-After", ""), about.get("X-RateLimit-Reset", "")
+    is_spent = about.get("X-RateLimit-Remaining") == "0"
+    if status != 429 and not (status == 403 and (after or is_spent)):
+        return None
+    if after.isdecimal():
+        return f"Try again in {int(after[:6])} s."
+    if reset.isdecimal() and len(reset) <= 10:
+        return f"Try again after {datetime.fromtimestamp(int(reset), UTC):%H:%M} UTC."
+    return "Try again later."
+
+
+def _words(api: Api, raw: bytes) -> str:
+    """What a host says about its refusal, on one short line, and never the token."""
+    try:
+        said = load_json(raw, where=_host(api))
+    except InputError:
+        return ""
+    rows = _inside(said, "errors")
+    first = rows[0] if isinstance(rows, list) and rows else None
+    why = first if isinstance(first, str) else _inside(first, "message")
+    found = (_inside(said, "message"), why)
+    text = ": ".join(" ".join(one.split()) for one in found if isinstance(one, str) and one)
+    shown = "".join(char if char.isprintable() else "?" for char in text)
+    return shown.replace(api.token, "…")[:200]

@@ -5,15 +5,22 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copytree
+from typing import Any
 
 import pytest
 from desk import first_table, scores, wide
+from sales import FACTORS, month
 
 from calreg.cli import call
+
+sys.path.append(str(Path(__file__).parents[1] / "shell"))
+
+from killing import Warm
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ def home(tmp_path_factory, monkeypatch) -> Path:
 
 @pytest.fixture(scope="session")
 def templates(tmp_path_factory) -> Path:
-    """Two registries to copy: an empty one, and one with a run of `m/mood`."""
+    """Registries to copy: an empty one, and those of one, two and four runs of `m/mood`."""
     folder = tmp_path_factory.mktemp("templates")
     with pytest.MonkeyPatch.context() as monkeypatch:
         at_home(folder / "home", monkeypatch)
@@ -65,7 +72,48 @@ def templates(tmp_path_factory) -> Path:
         copytree(folder / "empty", folder / "published")
         words = ["run", str(first_table(folder / "first.csv")), "--head", "m/mood"]
         assert call(["--registry", str(folder / "published"), *words]) == 0
+        copytree(folder / "published", folder / "twice")
+        _run(folder / "twice", wide(folder / "second.csv", **_drifted(3, seed=1)))
+        copytree(folder / "published", folder / "four")
+        for number, power in enumerate((2, 4, 6), start=2):
+            _run(folder / "four", wide(folder / f"{number}.csv", **_drifted(power, seed=number)))
     return folder
+
+
+def _drifted(power: float, *, seed: int) -> dict[str, Any]:
+    return {"happy": scores(400, power=power), "sad": scores(400, seed=seed)}
+
+
+def _run(registry: Path, table: Path) -> None:
+    words = ["run", str(table), "--head", "m/mood", "--timestamp", "2026-01-02T03:04:05Z"]
+    assert call(["--registry", str(registry), *words]) == 0
+
+
+@pytest.fixture(scope="session")
+def feedback_folders(tmp_path_factory) -> Path:
+    """Three feedback folders to copy: one run (with named factors, too), and its application."""
+    folder = tmp_path_factory.mktemp("feedback")
+    sales = month(folder / "january")
+    (folder / "defaults.json").write_text(json.dumps(FACTORS))
+    (folder / "named.json").write_text(json.dumps({"CONDITION_PRICE_FACTOR": FACTORS}))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        at_home(folder / "home", monkeypatch)
+        for name, current in (("run", "defaults.json"), ("named", "named.json")):
+            (folder / name).mkdir()
+            monkeypatch.chdir(folder / name)
+            words = ["feedback", "run", *map(str, sales.words), "--current", f"../{current}"]
+            assert call(words) == 0
+        copytree(folder / "run", folder / "applied")
+        monkeypatch.chdir(folder / "applied")
+        assert call(["feedback", "apply"]) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Warm]:
+    """Commands in processes of their own that start in tens of milliseconds."""
+    with Warm() as process:
+        yield process
 
 
 @pytest.fixture
@@ -91,6 +139,12 @@ def registry(templates, tmp_path, monkeypatch) -> Path:
 def published(templates, tmp_path, monkeypatch) -> Path:
     """A registry with one run of `m/mood`, and a person in its folder."""
     return _moved_in(templates / "published", tmp_path / "registry", monkeypatch)
+
+
+@pytest.fixture
+def twice(templates, tmp_path, monkeypatch) -> Path:
+    """A registry whose reference of `m/mood` went from v1 to v2, by a run that drifted."""
+    return _moved_in(templates / "twice", tmp_path / "registry", monkeypatch)
 
 
 def _moved_in(template: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -121,7 +175,7 @@ def table(tmp_path) -> Path:
 @pytest.fixture
 def drifted(tmp_path) -> Path:
     """The same head, scored otherwise."""
-    return wide(tmp_path / "drifted.csv", happy=scores(400, power=3), sad=scores(400, seed=1))
+    return wide(tmp_path / "drifted.csv", **_drifted(3, seed=1))
 
 
 @pytest.fixture

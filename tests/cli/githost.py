@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import socket
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
-__all__ = ["ApiServer", "GitServer", "Request"]
+__all__ = ["ApiServer", "GitServer", "Request", "Silence"]
 
 _SPEC = importlib.util.spec_from_file_location(
     "githttp", Path(__file__).parents[1] / "shell" / "githttp.py"
@@ -44,12 +45,15 @@ class ApiServer:
     Args:
         project: `owner/name`.
         token: What requests must carry.
-        answers: Path to (status, body): given instead of what it would say.
+        answers: Path, or method and path, to (status, body): given instead of what it would
+            say; the body of a redirect is where it goes.
+        headers: Sent with those.
     """
 
     project: str
     token: str = "t0ken"
     answers: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
     pulls: list[dict[str, Any]] = field(default_factory=list)
     comments: list[dict[str, Any]] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
@@ -138,12 +142,16 @@ class _Handler(BaseHTTPRequestHandler):
         authorization = self.headers.get("Authorization")
         request = Request(self.command, parts.path, parse_qs(parts.query), authorization, body)
         self.api.requests.append(request)
-        if parts.path in self.api.answers:
-            status, raw = self.api.answers[parts.path]
+        answers = self.api.answers
+        given = answers.get(f"{self.command} {parts.path}", answers.get(parts.path))
+        if given is not None:
+            status, raw = given
         else:
             status, found = self.api.answer(request)
             raw = json.dumps(found).encode()
         self.send_response(status)
+        for name, value in self.api.headers.items() if given is not None else ():
+            self.send_header(name, value)
         if 300 <= status < 400:
             self.send_header("Location", raw.decode())
         self.send_header("Content-Length", str(len(raw)))
@@ -151,3 +159,24 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(raw)
 
     do_GET = do_POST = do_PATCH = _serve  # noqa: N815 - the base's names
+
+
+class Silence:
+    """A host that takes connections and never says a word, from `with` to its end."""
+
+    def __enter__(self) -> Self:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._socket.close()
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self._socket.getsockname()[1]}"

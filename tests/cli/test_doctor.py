@@ -9,13 +9,6 @@ import pytest
 from calreg.signing import new_key
 
 
-@pytest.fixture
-def twice(cli, published, drifted):
-    """A registry whose reference went from v1 to v2."""
-    assert cli("run", drifted, "--head", "m/mood").code == 0
-    return published
-
-
 def findings(said, level="problem"):
     return [one for one in said.json["findings"] if one["level"] == level]
 

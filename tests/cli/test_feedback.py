@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 from desk import fingerprint
@@ -41,10 +42,9 @@ def current(tmp_path):
 
 
 @pytest.fixture
-def kept(cli, place, sales, current):
-    """A folder that holds one run."""
-    assert cli("feedback", "run", *sales.words, "--current", current).code == 0
-    return place / "feedback"
+def kept(feedback_folders, place):
+    """A folder that holds one run of the sales."""
+    return copytree(feedback_folders / "named/feedback", place / "feedback")
 
 
 @pytest.fixture

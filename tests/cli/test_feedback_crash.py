@@ -1,10 +1,7 @@
 """An application that ends half-way: whoever runs it again finds all of it, or none."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
+from shutil import copytree
 
 import pytest
 from desk import fingerprint
@@ -20,25 +17,20 @@ ANNOUNCED, PUBLISHED, WRITTEN, RECORDED = STEPS
 
 
 @pytest.fixture
-def kept(cli, registry, tmp_path):
+def kept(feedback_folders, registry):
     """A registry, and a feedback folder in it that holds one run."""
-    current = tmp_path / "defaults.json"
-    current.write_text(json.dumps(FACTORS))
-    sales = month(tmp_path / "january")
-    assert cli("feedback", "run", *sales.words, "--current", current).code == 0
+    copytree(feedback_folders / "run/feedback", registry / "feedback")
     return registry
 
 
-def killed(folder, step, *words):
+@pytest.fixture
+def killed(warm):
     """A command that dies at a step."""
-    done = subprocess.run(
-        [sys.executable, "-m", "calreg", *words],
-        cwd=folder,
-        env={**os.environ, "CALREG_FAILPOINT": f"{step}:kill"},
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL
+
+    def act(folder, step, *words):
+        warm.run_to(step, *words, cwd=folder)
+
+    return act
 
 
 def in_force(registry):
@@ -60,7 +52,7 @@ def actions(cli):
 
 
 @pytest.mark.parametrize("step", [*(step for step in failpoints.STEPS if step != "pushed"), *STEPS])
-def test_an_application_to_a_registry_survives_a_kill(cli, kept, step):
+def test_an_application_to_a_registry_survives_a_kill(killed, cli, kept, step):
     """Wherever it dies, the same command brings registry, folder and history to one state."""
     killed(kept, step, *PUBLISH)
 
@@ -78,7 +70,7 @@ def test_an_application_to_a_registry_survives_a_kill(cli, kept, step):
 
 @pytest.mark.parametrize("step", [WRITTEN, RECORDED])
 @pytest.mark.parametrize("command", ["apply", "revert"])
-def test_a_change_of_the_folder_survives_a_kill(cli, kept, tmp_path, step, command):
+def test_a_change_of_the_folder_survives_a_kill(killed, cli, kept, tmp_path, step, command):
     """The factors are there, the history tells of them, and the next line finds its place."""
     before = ["apply"] if command == "revert" else []
     for word in before:
@@ -97,7 +89,7 @@ def test_a_change_of_the_folder_survives_a_kill(cli, kept, tmp_path, step, comma
     assert [event["id"] for event in events[1:-1]] == [one.id for one in in_force(kept).history]
 
 
-def test_the_plain_file_is_never_behind(cli, kept):
+def test_the_plain_file_is_never_behind(killed, cli, kept):
     """What says that it was done comes last: before it, the same command does it all."""
     words = ("feedback", "apply", "--out-overrides", "plain.json")
 
@@ -108,7 +100,7 @@ def test_the_plain_file_is_never_behind(cli, kept):
     }
 
 
-def test_what_was_cut_off_is_said_until_it_is_finished(cli, kept, tmp_path):
+def test_what_was_cut_off_is_said_until_it_is_finished(killed, cli, kept, tmp_path):
     """A run is joined against factors that are out of date, and says how to finish them."""
     killed(kept, PUBLISHED, *PUBLISH)
     finishes = f"calreg feedback apply --head {HEAD} --commit finishes it"
@@ -122,7 +114,7 @@ def test_what_was_cut_off_is_said_until_it_is_finished(cli, kept, tmp_path):
     assert plain.code == 0
 
 
-def test_newer_evidence_finishes_what_was_cut_off(cli, kept, tmp_path):
+def test_newer_evidence_finishes_what_was_cut_off(killed, cli, kept, tmp_path):
     """The first application is completed, and the second goes on from where it ended."""
     [first] = (kept / "feedback").glob("suggestions-*.json")
     killed(kept, PUBLISHED, *PUBLISH)
@@ -143,7 +135,7 @@ def test_newer_evidence_finishes_what_was_cut_off(cli, kept, tmp_path):
     assert again.code == 4
 
 
-def test_a_push_that_died_is_finished_after_a_pull(cli, kept, tmp_path, git):
+def test_a_push_that_died_is_finished_after_a_pull(killed, cli, kept, tmp_path, git):
     """The remote has it and nobody here knows: exit 4 says to pull, and then it is finished."""
     remote = tmp_path / "remote.git"
     git(tmp_path, "init", "--quiet", "--bare", str(remote))

@@ -2,6 +2,7 @@
 
 import json
 import os
+from shutil import copytree
 
 import pytest
 from desk import fingerprint
@@ -27,21 +28,19 @@ def sales(tmp_path):
 
 
 @pytest.fixture
-def kept(cli, tmp_path, sales, monkeypatch):
+def kept(feedback_folders, tmp_path, monkeypatch):
     """A folder that holds one run, and a person above it."""
-    (tmp_path / "work").mkdir()
+    copytree(feedback_folders / "run", tmp_path / "work")
     monkeypatch.chdir(tmp_path / "work")
-    current = tmp_path / "defaults.json"
-    current.write_text(json.dumps(FACTORS))
-    assert cli("feedback", "run", *sales.words, "--current", current).code == 0
     return tmp_path / "work/feedback"
 
 
 @pytest.fixture
-def applied(cli, kept):
+def applied(feedback_folders, tmp_path, monkeypatch):
     """A folder that holds one application."""
-    assert cli("feedback", "apply").code == 0
-    return kept
+    copytree(feedback_folders / "applied", tmp_path / "work")
+    monkeypatch.chdir(tmp_path / "work")
+    return tmp_path / "work/feedback"
 
 
 def one_line(said):

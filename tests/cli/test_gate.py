@@ -323,6 +323,21 @@ def test_at_most_ten_annotations_worst_first():
     assert notice == "::notice title=name::x"
 
 
+@pytest.mark.parametrize(
+    ("path", "prefix", "file"),
+    [
+        ("m/a.json", "", "m/a.json"),
+        ("m/a.json", "cal/reg", "cal/reg/m/a.json"),
+        ("/.github/workflows/gate.yml", "cal/reg", ".github/workflows/gate.yml"),
+    ],
+)
+def test_files_are_marked_where_they_are(path, prefix, file):
+    """A file of the registry is marked in its folder, one outside from the repository's root."""
+    (line,) = annotation_lines(Judged((Finding("name", "error", path, None, "x"),)), prefix)
+
+    assert line.startswith(f"::error file={file},line=1,")
+
+
 def test_markdown_is_inert():
     """No name or problem becomes a link, a mention, HTML, a heading or another cell."""
     finding = Finding("name", "error", NASTY, None, NASTY, hint=NASTY)

@@ -1,18 +1,17 @@
 """`gc`: versions that nothing needs leave the tip, and every command copes."""
 
+from shutil import copytree
+
 import pytest
 from desk import fingerprint, scores, wide
 
 
 @pytest.fixture
-def runs(cli, published, tmp_path):
+def runs(templates, tmp_path, monkeypatch):
     """A registry of four runs, of which the reference holds the last."""
-    for number, power in enumerate((2, 4, 6), start=2):
-        table = wide(
-            tmp_path / f"{number}.csv", happy=scores(400, power=power), sad=scores(400, seed=number)
-        )
-        assert cli("run", table, "--head", "m/mood").code == 0
-    return published
+    copytree(templates / "four", tmp_path / "registry")
+    monkeypatch.chdir(tmp_path / "registry")
+    return tmp_path / "registry"
 
 
 def test_gc(cli, runs, git):

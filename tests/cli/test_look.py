@@ -1,20 +1,10 @@
 """`show`, `history`, `diff`: the same to a person and to a program."""
 
-import pytest
-
 HISTORY_ROW = {
     "model_name", "head_name", "version", "file_count", "timestamp", "p5", "p95", "range",
     "reference_version", "apd_p5", "apd_p95", "srd", "jsd", "median_drift", "iqr_drift",
     "is_stable",
 }  # fmt: skip
-
-
-@pytest.fixture
-def twice(cli, published, drifted):
-    """A registry with two runs, the second drifted."""
-    said = cli("run", drifted, "--head", "m/mood", "--timestamp", "2026-01-02T03:04:05Z")
-    assert said.code == 0
-    return published
 
 
 def test_overview_is_every_head(cli, twice):

@@ -6,13 +6,6 @@ import pytest
 from desk import fingerprint, scores, wide
 
 
-@pytest.fixture
-def twice(cli, published, drifted):
-    """A registry whose reference went from v1 to v2."""
-    assert cli("run", drifted, "--head", "m/mood").code == 0
-    return published
-
-
 def held(folder):
     return json.loads((folder / "m/mood-calibration.json").read_text())["version"]
 

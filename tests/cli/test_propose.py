@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -10,11 +9,6 @@ import sys
 import pytest
 from desk import scores, wide
 from githost import ApiServer, GitServer
-
-from calreg.gate import Finding, Judged
-from calreg.hosting import Project, api_of, project_of, url_to_open
-from calreg.report.gate import Compared
-from calreg.report.gate_document import document_of
 
 WORDS = ("--head", "m/mood")
 
@@ -121,6 +115,16 @@ def test_what_is_there_already_is_not_proposed(host, published, cli, git, table)
     assert set(branches(git, host)) == {"main"}
 
 
+def test_from_a_branch_that_is_only_here(host, published, cli, git, drifted):
+    """On a branch that the remote does not know, a run is proposed to the remote's main branch."""
+    git(published, "switch", "--quiet", "--no-track", "--create", "thoughts")
+
+    said = cli("propose", drifted, *WORDS, "--json")
+
+    assert said.code == 0, said.err
+    assert said.json["base"] == "main"
+
+
 def test_a_branch_of_others_is_left_alone(host, published, cli, git, drifted):
     """A branch that holds anything but a proposal is not replaced."""
     git(published, "switch", "--quiet", "--create", "mine")
@@ -207,7 +211,175 @@ def test_json_says_all(api, published, cli, drifted):
     assert said.json["gate"]["ok"] is True
 
 
+# What is committed already
+
+
+@pytest.fixture
+def committed(host, published, cli, drifted, git):
+    """A run that was committed on a branch here, and is at no remote."""
+    git(published, "switch", "--quiet", "--create", "more-happy")
+    assert cli("run", drifted, *WORDS).code == 0
+    return git(published, "rev-parse", "HEAD")
+
+
+def test_what_is_committed_is_proposed(api, host, published, committed, cli, git):
+    """Without scores the branch goes to the remote as it is, with a pull request to main."""
+    said = cli("propose", "--json")
+
+    assert said.code == 0, said.err
+    assert branches(git, host)["more-happy"] == committed
+    assert (said.json["branch"], said.json["base"]) == ("more-happy", "main")
+    assert (said.json["commit"], said.json["version"]) == (committed, None)
+    (pull,) = api.pulls
+    assert pull["title"] == "Run 2: 1 head, 1 reference moved"
+    assert (pull["head"]["ref"], pull["base"]) == ("more-happy", "main")
+    assert "Nothing blocks this change" in pull["body"]
+    assert git(published, "branch", "--list", "--format=%(refname:short)") == "main\nmore-happy"
+
+
+def test_decisions_are_proposed_like_runs(api, host, published, cli, git):
+    """What a command for single heads committed on main is proposed on a branch of its own."""
+    assert cli("withdraw", "m/mood", "v1", "--reason", "two labels were swapped").code == 0
+    first = git(published, "rev-parse", "--short=8", "HEAD")
+    said = cli("propose", "--json")
+    assert said.code == 0, said.err
+    assert said.json["branch"] == f"calreg/main-{first}"
+    git(published, "commit", "--quiet", "--allow-empty", "--message", "and another")
+
+    said = cli("propose", "--json")
+
+    assert said.json["branch"] == f"calreg/main-{first}"
+    assert branches(git, host)[f"calreg/main-{first}"] == git(published, "rev-parse", "HEAD")
+    assert [pull["title"] for pull in api.pulls] == ["and another and 1 more commit"]
+    assert branches(git, host)["main"] == git(published, "rev-parse", "HEAD~2")
+
+
+def test_a_committed_forgery_is_not_pushed(host, published, committed, cli, git):
+    """What the gate blocks stays here: exit code 1, the finding, and how to push it anyway."""
+    file = published / "m/v2/run.json"
+    file.write_text(file.read_text().replace('"is_stable": false', '"is_stable": true'))
+    git(published, "commit", "--quiet", "--all", "--message", "forged")
+
+    said = cli("propose")
+
+    assert said.code == 1
+    assert "drift-recomputed" in said.out
+    assert "Nothing was pushed: the gate would block it." in said.out
+    assert set(branches(git, host)) == {"main"}
+
+
+def test_commits_that_are_not_here_are_kept(host, committed, cli, git, tmp_path):
+    """A branch over there with commits that this one lacks is not overwritten."""
+    git(tmp_path, "clone", "--quiet", str(host), "theirs")
+    git(tmp_path / "theirs", "switch", "--quiet", "--create", "more-happy")
+    git(tmp_path / "theirs", "commit", "--quiet", "--allow-empty", "--message", "theirs")
+    git(tmp_path / "theirs", "push", "--quiet", "origin", "more-happy")
+    before = branches(git, host)
+
+    said = cli("propose")
+
+    assert said.code == 4
+    assert "holds commits that are not in what is proposed" in said.err
+    assert "--branch NAME" in said.err
+    assert branches(git, host) == before
+    assert cli("propose", "--branch", "another").code == 0
+
+
+def test_nothing_committed_is_nothing_to_propose(host, published, cli, git):
+    """Where the remote has all that is committed, that is said, with what is not committed."""
+    file = published / "registry.yaml"
+    file.write_text(file.read_text() + "# mine\n")
+
+    said = cli("propose")
+
+    assert said.code == 0
+    assert "Nothing to propose: main at http://127.0.0.1" in said.out
+    assert "Note: not committed, so no part of it: registry.yaml" in said.err
+    assert set(branches(git, host)) == {"main"}
+    assert cli("propose", "--json").json["pushed"] is False
+
+
+def test_a_change_of_both_sides_is_not_proposed(host, published, committed, cli, git, tmp_path):
+    """Where main took another run of that number meanwhile: "could not tell", and what to do."""
+    git(tmp_path, "clone", "--quiet", str(host), "theirs")
+    (tmp_path / "theirs/calreg.yaml").write_text("calibrate_heads: true\n")
+    other = wide(tmp_path / "other.csv", happy=scores(500, power=4), sad=scores(500, seed=1))
+    assert cli("--registry", tmp_path / "theirs", "run", other, *WORDS, "--push").code == 0
+
+    said = cli("propose")
+
+    assert said.code == 3
+    assert "both sides changed" in said.err
+    assert "Hint: " in said.err
+    assert set(branches(git, host)) == {"main"}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "what"),
+    [
+        (("propose", "--head", "m/mood"), 2, "without SCORES no run is computed"),
+        (("propose", "--timestamp", "2026-01-01T00:00:00Z"), 2, "--timestamp"),
+        (("propose", "--branch", "main"), 3, "cannot lie on main itself"),
+        (("propose", "--branch", "-x"), 3, "'-x' is not the name of a branch"),
+        (("propose", "--base", "no"), 3, "has no branch no to propose to"),
+    ],
+)
+def test_what_cannot_be_proposed(host, committed, cli, git, words, code, what):
+    """Words that make no sense are refused in one line, with a hint, and nothing is pushed."""
+    said = cli(*words)
+
+    assert said.code == code
+    assert what in said.err
+    assert len(said.err.splitlines()) == 2 - (words[-1] == "-x")
+    assert set(branches(git, host)) == {"main"}
+
+
+def test_a_detached_head_is_no_branch(host, published, cli, git):
+    """Of a detached HEAD nobody knows where it belongs."""
+    git(published, "switch", "--quiet", "--detach")
+
+    said = cli("propose")
+
+    assert said.code == 3
+    assert "HEAD is detached" in said.err
+    assert "git switch -c NAME" in said.err
+
+
+def test_without_a_remote_there_is_nowhere_to_propose(published, cli, drifted):
+    """Without a remote: one line, and how to name one."""
+    for words in ((), (drifted, *WORDS)):
+        said = cli("propose", *words)
+        assert said.code == 3
+        assert "no remote" in said.err
+        assert "Hint: git remote add origin URL" in said.err
+
+
 # The token
+
+
+def test_a_token_for_elsewhere_is_said_to_be_unused(host, published, cli, drifted, monkeypatch):
+    """Who gave a token that is not sent to this host is told so, and what to set; not the token."""
+    monkeypatch.setenv("GITHUB_TOKEN", "gh0st")
+
+    said = cli("propose", drifted, *WORDS)
+
+    assert said.code == 0
+    assert "Note: GITHUB_TOKEN is for github.com, so 127.0.0.1:" in said.err
+    assert "GITHUB_API_URL=https://127.0.0.1:" in said.err
+    assert "gh0st" not in said.out + said.err
+
+
+def test_a_password_in_the_address_is_not_shown(host, published, cli, git, drifted):
+    """An address with a user and a password works, and neither is ever shown."""
+    url = git(published, "remote", "get-url", "origin")
+    git(published, "remote", "set-url", "origin", url.replace("//", "//ada:s3cret@"))
+
+    said = cli("propose", drifted, *WORDS, "--branch", "mine")
+
+    assert said.code == 0
+    assert "mine" in branches(git, host)
+    assert "s3cret" not in said.out + said.err
+    assert "/ada/reg/compare/main...mine" in said.out
 
 
 def test_the_token_is_nowhere_but_in_the_header(api, host, published, drifted, home):
@@ -250,6 +422,7 @@ def test_a_redirect_is_not_followed(api, published, cli, drifted):
     ("answer", "code"),
     [
         ((401, b'{"message": "Bad credentials"}'), 4),
+        ((403, b'{"message": "of t0ken: \\u001b[31mno\\nno"}'), 4),
         ((403, b'{"message": "Resource not accessible by integration"}'), 4),
         ((404, b"<html>"), 4),
         ((500, b"oops"), 5),
@@ -270,6 +443,8 @@ def test_what_an_api_may_answer(api, host, cli, git, drifted, answer, code):
     assert "branch mine is pushed, but" in said.err
     assert "compare/main...mine" in said.err
     assert api.token not in said.out + said.err
+    assert len(said.err.splitlines()) == 2
+    assert said.err.splitlines()[1].startswith("Hint: ")
     assert "mine" in branches(git, host)
 
 
@@ -283,96 +458,3 @@ def test_a_token_travels_encrypted(host, published, cli, git, drifted, monkeypat
 
     assert said.code == 3
     assert set(branches(git, host)) == {"main"}
-
-
-def test_a_token_is_for_one_host():
-    """A token for the usual host is not sent there for a project of another."""
-    token = {"GITHUB_TOKEN": "x"}
-
-    assert api_of(Project("github.com", "ada/reg"), token).url == "https://api.github.com"
-    assert api_of(Project("gitlab.com", "ada/reg"), token) is None
-    ours = {
-        **token,
-        "GITHUB_API_URL": "https://git.ours/api/v3",
-        "GITHUB_SERVER_URL": "https://git.ours",
-    }
-    assert api_of(Project("git.ours", "ada/reg"), ours).url == "https://git.ours/api/v3"
-    assert api_of(Project("github.com", "ada/reg"), ours) is None
-    assert "x" not in repr(api_of(Project("github.com", "ada/reg"), token)).split("url")[-1][30:]
-
-
-@pytest.mark.parametrize(
-    ("address", "project"),
-    [
-        ("https://github.com/ada/reg.git", ("github.com", "ada/reg")),
-        ("https://me:s3cret@github.com/ada/reg", ("github.com", "ada/reg")),
-        ("git@github.com:ada/reg.git", ("github.com", "ada/reg")),
-        ("ssh://git@host:2222/ada/reg.git", ("host", "ada/reg")),
-        ("https://gitlab.com/a/b/c.git", ("gitlab.com", "a/b/c")),
-        ("/srv/reg.git", None),
-        ("file:///srv/ada/reg.git", None),
-        ("https://github.com/reg", None),
-        ("https://github.com/ada/r?x=1#y/..", None),
-        ("https://github.com/ada/<b>", None),
-    ],
-)
-def test_whose_project_an_address_is(address, project):
-    """Host and path are told from every form of address; a folder is nobody's project."""
-    found = project_of(address)
-
-    assert (None if found is None else (found.host, found.path)) == project
-
-
-def test_where_a_person_opens_it():
-    """The page of the host that opens one, with the branch quoted."""
-    assert url_to_open(Project("github.com", "a/b"), "x&y", "main").endswith(
-        "/a/b/compare/main...x%26y?expand=1"
-    )
-    assert "merge_requests/new" in url_to_open(Project("gitlab.com", "a/b"), "x", "main")
-
-
-# The comment
-
-
-@pytest.fixture
-def report(tmp_path):
-    """A report that blocks, as a build leaves it."""
-    judged = Judged((Finding("name", "error", "a", None, "@everyone <b>"),), registry="reg")
-    file = tmp_path / "gate-report.json"
-    file.write_text(json.dumps(document_of(judged, Compared("a", "b", None, "c", 1))))
-    return file
-
-
-def test_one_comment_is_kept_up_to_date(api, cli, report, monkeypatch):
-    """The report is one comment on the pull request of that commit, renewed and not repeated."""
-    monkeypatch.setenv("GITHUB_REPOSITORY", "ada/reg")
-    monkeypatch.setenv("GITHUB_SERVER_URL", "https://github.com")
-    api.pull(head={"ref": "fix", "sha": "b" * 40})
-    api.comments += [
-        {"id": 1, "body": "<!-- calreg gate -->\nforged", "user": {"type": "User"}},
-        {"id": 2, "body": "hello", "user": {"type": "Bot"}},
-    ]
-    words = ("gate", "--read", report, "--comment", f"eve:fix:{'b' * 40}")
-
-    assert cli(*words).code == 0
-    assert cli(*words).code == 0
-
-    assert [one["id"] for one in api.comments] == [1, 2, 3]
-    assert api.comments[0]["body"].endswith("forged")
-    text = api.comments[2]["body"]
-    assert text.startswith("<!-- calreg gate -->\n### ❌ 1 finding blocks this change")
-    assert "@everyone" not in text
-    assert "<b>" not in text
-
-
-def test_a_branch_that_moved_on_gets_no_comment(api, cli, report, monkeypatch):
-    """A report of a commit that is no longer the tip is posted nowhere."""
-    monkeypatch.setenv("GITHUB_REPOSITORY", "ada/reg")
-    monkeypatch.setenv("GITHUB_SERVER_URL", "https://github.com")
-    api.pull(head={"ref": "fix", "sha": "c" * 40})
-
-    said = cli("gate", "--read", report, "--comment", f"eve:fix:{'b' * 40}")
-
-    assert said.code == 0
-    assert "nothing was posted" in said.err
-    assert api.comments == []

@@ -6,13 +6,6 @@ import pytest
 from desk import fingerprint, scores, wide
 
 
-@pytest.fixture
-def twice(cli, published, drifted):
-    """A registry whose reference went from v1 to v2."""
-    assert cli("run", drifted, "--head", "m/mood").code == 0
-    return published
-
-
 def reference(folder):
     file = folder / "m/mood-calibration.json"
     return json.loads(file.read_text())["version"] if file.exists() else None

@@ -1,10 +1,10 @@
-"""Every byte of every file of a site: turned over, and the last that arrives."""
+"""Every byte of every file of a site: turned over, the last that arrives, or all of it another."""
 
 from __future__ import annotations
 
 import pytest
 from editions import installed_files
-from sitepulls import ALL_FILES, check_refused, pulled
+from sitepulls import ALL_FILES, NONSENSE, check_nonsense, check_refused, pulled
 from staticsite import flipped, instead, truncated
 
 
@@ -39,3 +39,12 @@ def test_every_length(warm, sited, editions, edited, tell, path):
         if place < len(raw) // 4:  # of the compressed bytes all may have arrived
             check_refused(ended, edited, before)
     tell(f"{len(raw)} bytes")
+
+
+@pytest.mark.parametrize("path", ALL_FILES)
+def test_nonsense(warm, sited, edited, path):
+    """Whatever any file is instead, nothing of it is installed, and the next pull works."""
+    check_nonsense(warm, sited, edited, path, NONSENSE)
+
+    sited.faults = {}
+    assert pulled(warm, sited, edited).code == 0

@@ -13,12 +13,20 @@ chmod 700 "$askpass"
 export GIT_ASKPASS="$askpass"
 
 head="${CALREG_HEAD:-$GITHUB_SHA}"
-# The commit of a pull request is the merge as it would be, on the base as it is now.
+base="$CALREG_BASE"
 case "$GITHUB_EVENT_NAME" in
-  pull_request) base="${CALREG_BASE:-$head^1}" ;;
-  push) base="${CALREG_BASE:-$CALREG_PUSHED_FROM}" ;;
-  *) base="$CALREG_BASE" ;;
+  # The commit of a pull request is the merge as it would be, on the base as it is now.
+  pull_request) base="${base:-$head^1}" ;;
+  push) base="${base:-$CALREG_PUSHED_FROM}" ;;
+  merge_group) ;;
+  # The commit of any other event is not the one that is proposed: of pull_request_target it is
+  # the base, and nothing would be judged.
+  *) head="$CALREG_HEAD" ;;
 esac
+if [ -z "$base" ] || [ -z "$head" ]; then
+  echo "::error title=calreg gate::it could not be told: say base and head for the event $GITHUB_EVENT_NAME"
+  exit 2
+fi
 
 report="$RUNNER_TEMP/calreg-gate/gate-report.json"
 echo "report=$report" >> "$GITHUB_OUTPUT"

@@ -1,4 +1,6 @@
-"""`calreg propose`: a run for others to judge: computed, pushed to a branch, a pull request.
+"""`calreg propose`: something for others to judge: pushed to a branch, with a pull request.
+
+Either a run of scores, computed on what the remote holds now, or what is committed here.
 
 What the gate would say is said here first, by the same gate; what it blocks is not pushed
 unless somebody insists. No branch here moves. The token for the host comes from the
@@ -20,34 +22,54 @@ from calreg.cli.group import Session, pass_session
 from calreg.cli.opening import config_of, open_for_writing
 from calreg.cli.options import (
     Share,
+    columns_option,
     head_name,
     json_option,
     mapping_of,
-    table_options,
     timestamp_option,
     when,
 )
 from calreg.cli.publishing import progress_steps
-from calreg.cli.terminal import print_json, progress_bar, say, signs, width
-from calreg.errors import CalregError
-from calreg.hosting import Api, Opened, Project, Proposal, api_of, project_of, propose, url_to_open
+from calreg.cli.terminal import note, print_json, progress_bar, say, signs, width
+from calreg.errors import CalregError, UsageError
+from calreg.hosting import (
+    Api,
+    Opened,
+    Project,
+    Proposal,
+    api_of,
+    project_of,
+    propose,
+    unused_token,
+    url_to_open,
+)
 
 if TYPE_CHECKING:
     from calreg.gate import Judged
     from calreg.plan import Plan, RegistryState
     from calreg.registry import AlreadyDone, Registry
-    from calreg.registry.proposing import Prepared
+    from calreg.registry.proposing import NothingToPropose, Prepared
     from calreg.scores import Scores
 
 __all__ = ["propose_command"]
 
 
 @click.command("propose")
-@table_options
-@click.option("--branch", metavar="NAME", help="The branch to push; default calreg/run-N-ID.")
+@click.argument("scores", nargs=-1, metavar="[SCORES]...")
+@columns_option
+@click.option("--model", metavar="MODEL", help="The model, where no column names it.")
 @click.option(
-    "--base", metavar="NAME", help="The branch to merge into; default: of the one you are on."
+    "--head", metavar="MODEL/HEAD", help="The head of a table that has a column per label."
 )
+@click.option(
+    "--branch", metavar="NAME",
+    help="The branch to push; default: for a run calreg/run-N-ID, else the one you are on.",
+)  # fmt: skip
+@click.option(
+    "--base", metavar="NAME",
+    help="The branch to merge into; default: for a run the upstream of the one you are on, "
+    "else the remote's main branch.",
+)  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="The same report; nothing is pushed.")
 @click.option("--anyway", is_flag=True, help="Push even what the gate blocks.")
 @timestamp_option
@@ -63,26 +85,35 @@ __all__ = ["propose_command"]
 def propose_command(session: Session, /, **options: Any) -> int:
     """Compute a run of SCORES, push it on a branch of its own, and open a pull request.
 
+    Without SCORES, what is committed here and not at the remote yet is proposed as it is: what
+    calreg tune --commit, promote, rollback, withdraw, feedback apply or git itself committed.
+
     With a token in CALREG_GITHUB_TOKEN or GITHUB_TOKEN the pull request is opened, or brought
     up to date, with the gate's report as its text; without one the address to open it is
     printed. Exit code 1: the gate would block it, and nothing was pushed.
     """
-    moment = when(options.pop("timestamp"))
-    asked = _Asked(**options)
-    from calreg.registry import AlreadyDone
+    timestamp = options.pop("timestamp")
+    asked = _Asked(moment=when(timestamp), **options)
+    asked.check(has_timestamp=timestamp is not None)
+    from calreg.registry.proposing import Prepared
 
     registry = open_for_writing(session, command="propose")
-    prepared = _prepared(registry, asked, moment, config_of(session).overrides)
-    if isinstance(prepared, AlreadyDone):
-        _tell_nothing(prepared, asked)
-        return 0
-    return _proposed(registry, prepared, asked)
+    prepared: Prepared | AlreadyDone | NothingToPropose
+    if asked.scores:
+        prepared = _prepared(registry, asked, config_of(session).overrides)
+    else:
+        prepared = _committed(registry, asked)
+    if isinstance(prepared, Prepared):
+        return _proposed(registry, prepared, asked)
+    _tell_nothing(prepared, asked)
+    return 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
     """What was typed."""
 
+    moment: datetime
     scores: tuple[str, ...]
     columns: tuple[str, ...]
     head: str | None
@@ -94,9 +125,25 @@ class _Asked:
     max_reject_rate: float
     as_json: bool
 
+    def check(self, *, has_timestamp: bool) -> None:
+        """Refuse what says how to compute a run where none is computed."""
+        words = {
+            "--column": bool(self.columns),
+            "--model": self.model is not None,
+            "--head": self.head is not None,
+            "--timestamp": has_timestamp,
+        }
+        given = [word for word, is_given in words.items() if is_given]
+        if given and not self.scores:
+            raise UsageError(
+                f"{' and '.join(given)}: without SCORES no run is computed",
+                hint="Name the tables: calreg propose SCORES. Without any, what is committed "
+                "here is proposed.",
+            )
+
 
 def _prepared(
-    registry: Registry, asked: _Asked, moment: datetime, overrides: Mapping[str, Any]
+    registry: Registry, asked: _Asked, overrides: Mapping[str, Any]
 ) -> Prepared | AlreadyDone:
     from calreg.computing import computed_of
     from calreg.documents import timestamp_text
@@ -106,13 +153,26 @@ def _prepared(
     def planner(state: RegistryState) -> Plan:
         return plan_run(
             state, computed_of(_read(asked, state), state),
-            timestamp=timestamp_text(moment), tool=f"calreg {__version__}",
+            timestamp=timestamp_text(asked.moment), tool=f"calreg {__version__}",
         )  # fmt: skip
 
     return prepare(
         registry.repository, registry.prefix, planner,
         target=asked.base, branch=asked.branch, overrides=overrides, progress=progress_steps(),
     )  # fmt: skip
+
+
+def _committed(registry: Registry, asked: _Asked) -> Prepared | NothingToPropose:
+    from calreg.registry.proposing import prepare_committed
+
+    found = prepare_committed(
+        registry.repository, registry.prefix,
+        target=asked.base, branch=asked.branch, progress=progress_steps(),
+    )  # fmt: skip
+    if found.uncommitted:
+        more = f" and {len(found.uncommitted) - 1} more" if len(found.uncommitted) > 1 else ""
+        note([f"Note: not committed, so no part of it: {found.uncommitted[0]}{more}"])
+    return found
 
 
 def _read(asked: _Asked, state: RegistryState) -> Scores:
@@ -136,6 +196,7 @@ def _read(asked: _Asked, state: RegistryState) -> Scores:
 
 def _proposed(registry: Registry, prepared: Prepared, asked: _Asked) -> int:
     """Judge the proposal, push it, open the pull request, and say what came of it."""
+    from calreg.documents import timestamp_text
     from calreg.gate import judge
     from calreg.registry.changes import change_between
     from calreg.registry.proposing import publish_proposal
@@ -144,7 +205,7 @@ def _proposed(registry: Registry, prepared: Prepared, asked: _Asked) -> int:
 
     repository = registry.repository
     change = change_between(repository, registry.prefix, prepared.base, prepared.commit)
-    judged = judge(change, now=prepared.plan.timestamp)
+    judged = judge(change, now=timestamp_text(asked.moment))
     compared = Compared(
         prepared.target, prepared.branch, prepared.base, prepared.commit, len(change.touches)
     )
@@ -153,6 +214,7 @@ def _proposed(registry: Registry, prepared: Prepared, asked: _Asked) -> int:
     project = project_of(prepared.remote.url)
     # Asked for before anything is pushed: a token that is none must not be found out after.
     api = api_of(project, os.environ) if project is not None else None
+    note(unused_token(project, api, os.environ))
     done = _Done(prepared, judged, project)
     if (judged.ok or asked.anyway) and not asked.dry_run:
         there = publish_proposal(repository, prepared)
@@ -187,14 +249,14 @@ def _opened(done: _Done, api: Api | None, report: str) -> Opened | None:
     if api is None or done.project is None:
         return None
     prepared = done.prepared
-    title = prepared.plan.message.partition("\n")[0]
     text = f"{report}\nMade by `calreg propose`; the gate of this repository decides.\n"
+    proposal = Proposal(prepared.branch, prepared.target, prepared.title, text)
     try:
-        return propose(api, done.project, Proposal(prepared.branch, prepared.target, title, text))
+        return propose(api, done.project, proposal)
     except CalregError as error:
         raise type(error)(
             f"branch {prepared.branch} is pushed, but {error.message}",
-            hint=f"{error.hint or ''} Or open it yourself: {done.url}".strip(),
+            hint=f"{error.hint or ''} calreg propose again opens it, or you do: {done.url}".strip(),
             where=error.where,
             code=error.code,
         ) from error
@@ -210,11 +272,17 @@ def _tell(done: _Done, asked: _Asked) -> None:
         say([f"Nothing was pushed: {why}.", _next_of_nothing(done, asked)])
         return
     where = f"{prepared.branch} at {prepared.remote.shown}"
-    say([f"Run {prepared.plan.run.version} is commit {prepared.commit[:7]} on {where}"])
+    say([f"{_what(prepared)} {prepared.commit[:7]} on {where}"])
     if done.opened is not None:
         say([f"Pull request {'opened' if done.opened.is_new else 'updated'}: {done.url}"])
     else:
         say([f"Next: open the pull request: {done.url or 'at the host of the repository'}"])
+
+
+def _what(prepared: Prepared) -> str:
+    if prepared.plan is not None:
+        return f"Run {prepared.plan.run.version} is commit"
+    return "1 commit is" if prepared.count == 1 else f"{prepared.count:,} commits are, up to"
 
 
 def _next_of_nothing(done: _Done, asked: _Asked) -> str:
@@ -226,7 +294,7 @@ def _next_of_nothing(done: _Done, asked: _Asked) -> str:
 def _document(done: _Done) -> dict[str, Any]:
     prepared = done.prepared
     return {
-        "version": prepared.plan.run.version,
+        "version": prepared.plan.run.version if prepared.plan is not None else None,
         "commit": prepared.commit,
         "branch": prepared.branch,
         "base": prepared.target,
@@ -237,14 +305,17 @@ def _document(done: _Done) -> dict[str, Any]:
     }
 
 
-def _tell_nothing(done: AlreadyDone, asked: _Asked) -> None:
-    run = done.run
+def _tell_nothing(done: AlreadyDone | NothingToPropose, asked: _Asked) -> None:
+    from calreg.registry import AlreadyDone
+
     if asked.as_json:
-        print_json({"version": run.version, "commit": done.commit, "pushed": False, "url": None})
-        return
-    say(
-        [
-            f"Nothing to propose: run {run.version} of {run.timestamp[:10]} is of the same scores.",
-            "Next: calreg history",
-        ]
-    )
+        run, commit = (done.run, done.commit) if isinstance(done, AlreadyDone) else (None, None)
+        version = run.version if run is not None else None
+        print_json({"version": version, "commit": commit, "pushed": False, "url": None})
+    elif isinstance(done, AlreadyDone):
+        same = f"run {done.run.version} of {done.run.timestamp[:10]} is of the same scores"
+        say([f"Nothing to propose: {same}.", "Next: calreg history"])
+    else:
+        there = f"{done.target} at {done.remote.shown}"
+        nothing = f"Nothing to propose: {there} has all that is committed on {done.branch}."
+        say([nothing, "Next: commit something (git commit), or calreg propose SCORES"])

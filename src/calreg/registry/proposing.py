@@ -76,7 +76,8 @@ def prepare(
         repository: Where it is computed.
         prefix: The registry's folder in it.
         planner: Makes the plan.
-        target: The branch to merge into; else the one that is checked out.
+        target: The branch to merge into; else the upstream of the one that is checked out,
+            or without one the remote's main branch.
         branch: The branch to propose on; else `calreg/run-N-ID`.
         overrides: A person's own rules.
         progress: Told in a few words what is being done.
@@ -87,7 +88,7 @@ def prepare(
     """
     rules = (dict(overrides),) if overrides else ()
     place = place_of(repository, prefix, push=True, overrides=rules, progress=progress)
-    place, base = _target(place, target or _remote_of(place).branch)
+    place, base = _target(place, target or _upstream(place))
     snapshot = place.snapshot(base)
     plan = made_on(snapshot, planner)
     if isinstance(plan, AlreadyDone):
@@ -146,9 +147,15 @@ def prepare_committed(
     count = len(commits)
     more = f" and {count - 1} more commit{'s' if count > 2 else ''}" if count > 1 else ""
     title = f"{commits[0].subject}{more}"
-    return Prepared(
-        title, tip, base, wanted, to.branch, to, count=count, uncommitted=uncommitted
-    )
+    return Prepared(title, tip, base, wanted, to.branch, to, count=count, uncommitted=uncommitted)
+
+
+def _upstream(place: Place) -> str:
+    """Where what is checked out comes from: its upstream, else the remote's main branch."""
+    remote = _remote_of(place)
+    if place.repository.settings.last(f"branch.{place.branch}.merge") is not None:
+        return remote.branch
+    return _default_branch(place.repository, remote)
 
 
 def _default_branch(repository: Repository, remote: Remote) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from calreg.documents import load_settings
 from calreg.errors import InputError
-from calreg.git import Identity, Repository, init_repository
+from calreg.git import Identity, Repository, Stored, init_repository
 from calreg.names import REGISTRY_FILE, check_segment, slug
 from calreg.registry.workflows import WORKFLOWS, workflow
 
@@ -74,11 +74,13 @@ A registry of calibrations, kept by calreg.
 | `runs/3.json` | run 3 as a whole: inputs, options, counts |
 | `moves/1.json`, `pins.json` | references moved or held by hand |
 | `.github/workflows/` | the gate, its comment, and what follows a merge |
+| `.github/CODEOWNERS` | who must approve changes of those and of the rules: fill it in |
 
 Everything but `registry.yaml` and this file is written by `calreg`:
 
     calreg run SCORES…      compute calibrations, compare, commit
     calreg propose SCORES…  the same on a branch of its own, with a pull request
+    calreg propose          a pull request of what is committed here
     calreg gate             may this change be merged?
     calreg history          what happened
     calreg pull SOURCE DEST install the references somewhere
@@ -86,6 +88,15 @@ Everything but `registry.yaml` and this file is written by `calreg`:
 
 # Bytes are what digests are of: no clone may change line ends.
 _ATTRIBUTES = "*.json -text\n*.sig -text\nregistry.yaml -text\n"
+# Names of people are for people to fill in: until then it says nothing.
+_CODEOWNERS = """\
+# Who must approve a change of what judges, of the rules, and of who signs. Write who that is,
+# take away the "# ", and let the ruleset of the branch require a review from code owners: a
+# proposal that changes a workflow can make its own check green.
+# /.github/        @OWNER
+# registry.yaml    @OWNER
+# keys/            @OWNER
+"""
 # Whether somebody is a developer is their own matter, not that of everyone who clones.
 _IGNORE = f"/{CONFIG_FILE}\n"
 _CONFIG = """\
@@ -138,7 +149,7 @@ def initialise(
         _full(repository, "README.md"): _README.format(name=chosen),
         _full(repository, ".gitattributes"): _ATTRIBUTES,
         _full(repository, ".gitignore"): _IGNORE,
-        **(_workflows(repository) if workflows else {}),
+        **(_workflows(repository, chosen) if workflows else {}),
     }
     files = _missing(repository, contents)
     commit = _commit(repository, files, f"Begin the registry {chosen}\n", identity, when)
@@ -186,11 +197,34 @@ def _is_registry(folder: Path) -> InputError:
     )
 
 
-def _workflows(repository: Repository) -> dict[str, str]:
-    """What CI does, by path from the root of the repository, where a host looks for it."""
-    return {
-        f".github/workflows/{name}": workflow(name, prefix=repository.prefix) for name in WORKFLOWS
+def _workflows(repository: Repository, name: str) -> dict[str, str]:
+    """What CI does, by path from the root of the repository, where a host looks for it.
+
+    Where workflows of these names are there already, another registry's for example, these
+    are called after the registry's folder.
+    """
+    folder = ".github/workflows"
+    usual = {f"{folder}/{file}" for file in WORKFLOWS}
+    is_taken = _missing(repository, dict.fromkeys(usual, "")).keys() != usual
+    suffix = f"-{slug(repository.prefix.replace('/', '-') or name)}" if is_taken else ""
+    branch = _main_branch(repository)
+    made = {
+        f"{folder}/{file.removesuffix('.yml')}{suffix}.yml": workflow(
+            file, prefix=repository.prefix, branch=branch, suffix=suffix
+        )
+        for file in WORKFLOWS
     }
+    return {**made, ".github/CODEOWNERS": _CODEOWNERS}
+
+
+def _main_branch(repository: Repository) -> str:
+    """The branch that proposals are merged into: the remote's main branch, if one is known."""
+    ref = Stored(repository).default_branch()
+    if ref is not None:
+        return ref.removeprefix("refs/remotes/").partition("/")[2]
+    here = repository.refs("refs/heads")
+    usual = (name for name in ("main", "master") if f"refs/heads/{name}" in here)
+    return next(usual, None) or repository.branch()
 
 
 def _shown(repository: Repository) -> Callable[[str], str]:
