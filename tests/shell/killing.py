@@ -30,6 +30,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from calreg import failpoints
+
 __all__ = ["Ended", "Running", "Warm", "marked"]
 
 _MARK = "CALREG_TEST_MARK"
@@ -39,6 +41,7 @@ _IMPORTS = (
     "calreg.cli", "calreg.cli.run", "calreg.computing", "calreg.cli.publishing",
     "calreg.cli.production", "calreg.client.pulling", "calreg.registry", "calreg.git",
     "calreg.scores", "calreg.plan", "git", "numpy", "duckdb", "jsonschema", "yaml", "requests",
+    "computing", "stables",
 )  # fmt: skip
 
 
@@ -159,9 +162,13 @@ class Warm:
         self._home.cleanup()
 
     def start(
-        self, *words: object, cwd: Path | None = None, env: Mapping[str, str] | None = None
+        self,
+        *words: object,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        code: str | None = None,
     ) -> Running:
-        """Begin a command: `calreg WORDS…`."""
+        """Begin a command: `calreg WORDS…`, or, with code, `python -c CODE WORDS…`."""
         mark = uuid.uuid4().hex
         self._count += 1
         folder = self._folder / str(self._count)
@@ -173,6 +180,7 @@ class Warm:
             "cwd": str(cwd or Path.cwd()),
             "env": {**os.environ, **(env or {}), _MARK: mark},
             "folder": str(folder),
+            "code": code,
         }
         connection = socket.socket(socket.AF_UNIX)
         connection.connect(self._place)
@@ -180,10 +188,19 @@ class Warm:
         return Running(connection, folder, mark)
 
     def run(
-        self, *words: object, cwd: Path | None = None, env: Mapping[str, str] | None = None
+        self,
+        *words: object,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        code: str | None = None,
     ) -> Ended:
         """A command from its start to its end."""
-        return self.start(*words, cwd=cwd, env=env).end()
+        return self.start(*words, cwd=cwd, env=env, code=code).end()
+
+    def run_to(self, step: str, *words: object, code: str | None = None, **how: Any) -> None:
+        """A command that dies at one of its steps, and did get there."""
+        ended = self.run(*words, env={failpoints.VARIABLE: f"{step}:kill"}, code=code, **how)
+        assert ended.was_killed, (ended.code, ended.err)
 
     def run_killed(
         self,
@@ -262,13 +279,21 @@ def _command(asked: Mapping[str, Any]) -> int:
         descriptor = os.open(name, os.O_RDWR | os.O_CREAT, 0o600)
         os.dup2(descriptor, number)
         os.close(descriptor)
-    from calreg.cli import call
-
     try:
-        return call(asked["words"])
+        return _ran(asked["words"], asked["code"])
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
+
+
+def _ran(words: list[str], code: str | None) -> int:
+    from calreg.cli import call
+
+    if code is None:
+        return call(words)
+    sys.argv = ["-c", *words]
+    exec(code, {"__name__": "__main__"})
+    return 0
 
 
 if __name__ == "__main__":

@@ -6,8 +6,10 @@ the index, every file and every signature can be made another on the way.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -107,6 +109,14 @@ class Stable:
         self.signers = list(keys)[:threshold]
 
     registry_name = "nom-cal"
+
+    def copied(self, root: Path) -> Stable:
+        """The same publications of a copy of the registry, somewhere else."""
+        copy = deepcopy(self)
+        shutil.copytree(self.registry.root, root)
+        inside = self.registry.folder.relative_to(self.registry.root)
+        copy.registry.root, copy.registry.folder = root, root / inside
+        return copy
 
     def references(self) -> Files:
         """The references of the work tree, by their paths."""

@@ -4,6 +4,7 @@ import pytest
 from githttp import GitServer
 from published import Published, calibration
 from stabletree import NOW, Stable, new_key
+from warmth import at_home
 
 from calreg.client import Installed, verify
 from calreg.client.pulling import Limits, pull_into
@@ -15,16 +16,24 @@ ONE, OTHER = HEADS[3], HEADS[-1]
 ONE_PATH = HeadName.parse(ONE).reference_path
 
 
-@pytest.fixture
-def branch(tmp_path):
-    """Five hundred heads of twenty models, published and signed."""
-    registry = Published(tmp_path / "registry")
-    registry.publish(1, *HEADS)
-    registry.git("config", "uploadpack.allowFilter", "true")
-    stable = Stable(registry)
-    stable.trust([new_key(tmp_path)])
-    stable.publish()
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """What `branch` is, to be copied."""
+    folder = tmp_path_factory.mktemp("made")
+    with at_home(folder / "home"):
+        registry = Published(folder / "registry")
+        registry.publish(1, *HEADS)
+        registry.git("config", "uploadpack.allowFilter", "true")
+        stable = Stable(registry)
+        stable.trust([new_key(folder)])
+        stable.publish()
     return stable
+
+
+@pytest.fixture
+def branch(made, tmp_path):
+    """Five hundred heads of twenty models, published and signed."""
+    return made.copied(tmp_path / "registry")
 
 
 @pytest.fixture

@@ -2,14 +2,13 @@
 
 import fcntl
 import json
-import os
-import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import pytest
+from killing import Warm
 from published import HAPPY, RELAXED, TIMBRE, Published, calibration
 
 from calreg import Client
@@ -130,13 +129,12 @@ def test_without_snapshots_the_plain_copies_serve(dest, tmp_path):
         Installed.open(copy).reference(HAPPY)
 
 
-def test_two_pulls_take_turns(registry, dest):
+def test_two_pulls_take_turns(warm, registry, dest):
     """Pulls at the same time into one folder all succeed and leave one good set."""
     registry.publish(2, p5=0.2)
-    command = [sys.executable, "-c", pull_code(registry, dest)]
-    pulls = [subprocess.Popen(command) for _ in range(3)]
+    pulls = [warm.start(code=pull_code(registry, dest)) for _ in range(3)]
 
-    assert [pull.wait() for pull in pulls] == [0, 0, 0]
+    assert [pull.end().code for pull in pulls] == [0, 0, 0]
     assert plain_versions(dest) == dict.fromkeys(ALL, 2)
     assert verify(dest) == []
 
@@ -156,26 +154,22 @@ def pull_code(registry: Published, dest: Path) -> str:
     return f"from calreg import Client; Client({registry.root.as_uri()!r}).pull({str(dest)!r})"
 
 
-def killed_pull(registry: Published, dest: Path, step: str) -> None:
+def killed_pull(warm: Warm, registry: Published, dest: Path, step: str) -> None:
     """A pull in a process of its own that dies at a step."""
-    environment = {**os.environ, "CALREG_FAILPOINT": f"{step}:kill"}
-    ran = subprocess.run(
-        [sys.executable, "-c", pull_code(registry, dest)], env=environment, check=False
-    )
-    assert ran.returncode == -signal.SIGKILL
+    warm.run_to(step, code=pull_code(registry, dest))
 
 
 STEPS = ("objects-written", "journal-written", "ref-moved", "file-written", "settled")
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_killed_pull_leaves_a_good_set(registry, client, dest, step):
+def test_a_killed_pull_leaves_a_good_set(warm, registry, client, dest, step):
     """Wherever a pull dies, the set is the old or the new one, and the next pull is whole."""
     registry.publish(2, HAPPY, RELAXED, p5=0.2)
     registry.git("rm", "--quiet", "-r", HeadName.parse(TIMBRE).reference_path)
     registry.commit()
 
-    killed_pull(registry, dest, step)
+    killed_pull(warm, registry, dest, step)
 
     installed = Installed.open(dest)
     found = {head: installed.reference(head).version for head in installed.heads()}
@@ -195,10 +189,10 @@ def test_a_killed_pull_leaves_a_good_set(registry, client, dest, step):
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_killed_first_pull_is_made_good(registry, client, tmp_path, step):
+def test_a_killed_first_pull_is_made_good(warm, registry, client, tmp_path, step):
     """Wherever a first pull dies, the next one needs no help."""
     fresh = tmp_path / "fresh"
-    killed_pull(registry, fresh, step)
+    killed_pull(warm, registry, fresh, step)
 
     client.pull(fresh)
 

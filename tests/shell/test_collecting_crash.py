@@ -3,7 +3,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import random
 import signal
 import subprocess
@@ -49,15 +48,8 @@ def command(out, *words):
     ]
 
 
-def collect(folder, out, *words, **environment):
-    return subprocess.run(
-        command(out, *words),
-        cwd=folder,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def collect(warm, folder, out, *words, **environment):
+    return warm.run(*command(out, *words)[3:], cwd=folder, env=environment)
 
 
 def go_on(folder, out):
@@ -105,10 +97,10 @@ def check_complete(folder, out):
         *((step, "out.jsonl") for step in failpoints.COLLECT_STEPS if "table" not in step),
     ],
 )
-def test_a_kill_at_any_step_loses_and_doubles_nothing(desk, step, out):
+def test_a_kill_at_any_step_loses_and_doubles_nothing(warm, desk, step, out):
     """Killed at any step, the same command goes on; what was recorded is not asked for again."""
-    first = collect(desk, out, **{failpoints.VARIABLE: f"{step}:kill"})
-    assert first.returncode == -signal.SIGKILL, first.stderr
+    first = collect(warm, desk, out, **{failpoints.VARIABLE: f"{step}:kill"})
+    assert first.was_killed, first.err
     before = recorded(desk, out)
 
     second, questions = go_on(desk, out)
@@ -120,9 +112,9 @@ def test_a_kill_at_any_step_loses_and_doubles_nothing(desk, step, out):
     assert (desk / f"{out}.collect.jsonl").exists() is False
 
 
-def test_a_batch_cut_in_the_middle_is_no_batch(desk):
+def test_a_batch_cut_in_the_middle_is_no_batch(warm, desk):
     """A process killed in the middle of writing leaves half a batch; its torn line is cut."""
-    collect(desk, "out.jsonl", **{failpoints.VARIABLE: "records-torn:kill"})
+    collect(warm, desk, "out.jsonl", **{failpoints.VARIABLE: "records-torn:kill"})
     raw = (desk / "out.jsonl").read_bytes()
     assert 0 < len(recorded(desk, "out.jsonl")) < 16
     assert not raw.endswith(b"\n")
@@ -134,7 +126,7 @@ def test_a_batch_cut_in_the_middle_is_no_batch(desk):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_kills_at_random_lose_and_double_nothing(desk, seed):
+def test_kills_at_random_lose_and_double_nothing(warm, desk, seed):
     """Killed again and again at moments that nobody chose, the output becomes what it should."""
     chance = random.Random(seed)
     kills = 0
@@ -153,9 +145,9 @@ def test_kills_at_random_lose_and_double_nothing(desk, seed):
         kills += process.returncode == -signal.SIGKILL
         assert set(asked(desk)[questions:]).isdisjoint(before)
 
-    done = collect(desk, "out.jsonl")
+    done = collect(warm, desk, "out.jsonl")
 
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     check_complete(desk, "out.jsonl")
     # What was in hand at a kill is asked for again, and nothing else is.
     assert kills > 0
@@ -164,13 +156,13 @@ def test_kills_at_random_lose_and_double_nothing(desk, seed):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_waits_for_the_batch(desk, number):
+def test_an_interrupt_waits_for_the_batch(warm, desk, number):
     """Ctrl-C and SIGTERM let the batch in hand be written, exit 130, and can be gone on from."""
-    first = collect(desk, "out.jsonl", KILL_AT="item-32", SIGNALS=f"{number:d}")
+    first = collect(warm, desk, "out.jsonl", KILL_AT="item-32", SIGNALS=f"{number:d}")
 
-    assert first.returncode == 130, first.stderr
-    assert json.loads(first.stdout)["error"]["code"] == "interrupted"
-    assert "out.jsonl: 48 items; the same command goes on" in first.stderr
+    assert first.code == 130, first.err
+    assert json.loads(first.out)["error"]["code"] == "interrupted"
+    assert "out.jsonl: 48 items; the same command goes on" in first.err
     assert recorded(desk, "out.jsonl") == ITEMS[:48]
     header = json.loads((desk / "out.jsonl.collect.json").read_text())
     assert (header["state"], header["counts"]["recorded"]) == ("stopped", 48)
@@ -197,11 +189,11 @@ def test_a_full_disk_is_said_and_gone_on_from(desk):
     check_complete(desk, "out.jsonl")
 
 
-def test_a_second_interrupt_does_not_wait(desk):
+def test_a_second_interrupt_does_not_wait(warm, desk):
     """Two interrupts leave the batch in hand unrecorded, and lose nothing else."""
-    first = collect(desk, "out.jsonl", KILL_AT="item-32", SIGNALS="2 2")
+    first = collect(warm, desk, "out.jsonl", KILL_AT="item-32", SIGNALS="2 2")
 
-    assert first.returncode == 130, first.stderr
+    assert first.code == 130, first.err
     assert recorded(desk, "out.jsonl") == ITEMS[:32]
     assert go_on(desk, "out.jsonl")[1] == ITEMS[32:]
     check_complete(desk, "out.jsonl")

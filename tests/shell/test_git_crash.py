@@ -1,10 +1,5 @@
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-
 import pytest
 
 from calreg import failpoints
@@ -36,23 +31,10 @@ print(new)
 BEFORE = {"registry/a.json": b"old", "registry/gone.json": b"old", "code.py": b"pass\n"}
 
 
-def killed_at(step, folder):
-    done = subprocess.run(
-        [sys.executable, "-c", PUBLISH, str(folder)],
-        env={**os.environ, failpoints.VARIABLE: f"{step}:kill"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
-
-
-def repeat(folder):
-    done = subprocess.run(
-        [sys.executable, "-c", PUBLISH, str(folder)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+def repeat(warm, folder):
+    done = warm.run(folder, code=PUBLISH)
+    assert done.code == 0, done.err
+    return done.out.strip()
 
 
 def recovered(repository):
@@ -61,12 +43,12 @@ def recovered(repository):
 
 
 @pytest.mark.parametrize("step", failpoints.STEPS)
-def test_a_kill_at_any_step_leaves_old_or_new(step, clone, publish, run_git, remote_folder):
+def test_a_kill_at_any_step_leaves_old_or_new(warm, step, clone, publish, run_git, remote_folder):
     """Killed anywhere, branch and remote are at the old or the new commit, and both are whole."""
     repository = clone("work")
     old = publish(repository, BEFORE, push=True)
 
-    killed_at(step, repository.work_tree)
+    warm.run_to(step, repository.work_tree, code=PUBLISH)
 
     run_git(repository.work_tree, "fsck", "--strict")
     run_git(remote_folder, "fsck", "--strict")
@@ -78,12 +60,12 @@ def test_a_kill_at_any_step_leaves_old_or_new(step, clone, publish, run_git, rem
 
 
 @pytest.mark.parametrize("step", failpoints.STEPS)
-def test_the_next_command_cleans_up(step, repository, publish, run_git):
+def test_the_next_command_cleans_up(warm, step, repository, publish, run_git):
     """After a kill anywhere, recovery alone makes the work tree equal to the branch."""
     steps_here = [name for name in failpoints.STEPS if name != "pushed"]
     old = publish(repository, BEFORE)
     (repository.work_tree / "registry/theirs").write_bytes(b"untracked")
-    killed_at(step if step in steps_here else "ref-moved", repository.work_tree)
+    warm.run_to(step if step in steps_here else "ref-moved", repository.work_tree, code=PUBLISH)
 
     found = recovered(repository)
 
@@ -101,21 +83,21 @@ def test_the_next_command_cleans_up(step, repository, publish, run_git):
 
 
 @pytest.mark.parametrize("step", ["objects-written", "journal-written", "index-locked"])
-def test_a_repeat_needs_no_person(step, repository, publish, run_git):
+def test_a_repeat_needs_no_person(warm, step, repository, publish, run_git):
     """The same command, run again after a kill, does its work and leaves nothing over."""
     publish(repository, BEFORE)
-    killed_at(step, repository.work_tree)
+    warm.run_to(step, repository.work_tree, code=PUBLISH)
 
-    new = repeat(repository.work_tree)
+    new = repeat(warm, repository.work_tree)
 
     assert repository.tip() == new
     assert run_git(repository.work_tree, "status", "--porcelain", "-uall") == ""
 
 
-def test_recovery_keeps_what_somebody_wrote_since(repository, publish, run_git):
+def test_recovery_keeps_what_somebody_wrote_since(warm, repository, publish, run_git):
     """A file edited after the crash is named and keeps its bytes; the others are finished."""
     publish(repository, BEFORE)
-    killed_at("files-prepared", repository.work_tree)
+    warm.run_to("files-prepared", repository.work_tree, code=PUBLISH)
     (repository.work_tree / "registry/a.json").write_bytes(b"edited")
 
     found = recovered(repository)
@@ -126,10 +108,10 @@ def test_recovery_keeps_what_somebody_wrote_since(repository, publish, run_git):
     assert run_git(repository.work_tree, "status", "--porcelain") == " M registry/a.json\n"
 
 
-def test_a_lock_of_somebody_else_is_not_taken_away(repository, publish):
+def test_a_lock_of_somebody_else_is_not_taken_away(warm, repository, publish):
     """A lock on the index that is not this program's stays, and is named."""
     publish(repository, BEFORE)
-    killed_at("files-prepared", repository.work_tree)
+    warm.run_to("files-prepared", repository.work_tree, code=PUBLISH)
     theirs = repository.git_dir / "index.lock"
     theirs.touch()
 
@@ -141,10 +123,10 @@ def test_a_lock_of_somebody_else_is_not_taken_away(repository, publish):
     assert recovered(repository).outcome == "finished"
 
 
-def test_recovery_leaves_a_branch_that_went_on(repository, publish, run_git):
+def test_recovery_leaves_a_branch_that_went_on(warm, repository, publish, run_git):
     """If somebody committed after the crash, recovery changes nothing and says so."""
     publish(repository, BEFORE)
-    killed_at("files-prepared", repository.work_tree)
+    warm.run_to("files-prepared", repository.work_tree, code=PUBLISH)
     run_git(repository.work_tree, "commit", "--quiet", "--allow-empty", "-m", "theirs")
     tip = repository.tip()
 
@@ -155,29 +137,29 @@ def test_recovery_leaves_a_branch_that_went_on(repository, publish, run_git):
     assert list(repository.work_tree.rglob("*.calreg-new")) == []
 
 
-def test_a_kill_during_the_first_commit(tmp_path, run_git):
+def test_a_kill_during_the_first_commit(warm, tmp_path, run_git):
     """A repository whose first publish was killed half way is finished by the next command."""
     repository = init_repository(tmp_path / "new")
-    killed_at("file-written", repository.work_tree)
+    warm.run_to("file-written", repository.work_tree, code=PUBLISH)
 
     assert recovered(repository).outcome == "finished"
     assert run_git(repository.work_tree, "status", "--porcelain", "-uall") == ""
 
 
-def test_a_kill_in_a_bare_repository(remote_folder, publish):
+def test_a_kill_in_a_bare_repository(warm, remote_folder, publish):
     """In a bare repository there is nothing to settle, and recovery says it is done."""
     repository = Repository.find(remote_folder)
     old = publish(repository, BEFORE)
-    killed_at("ref-moved", remote_folder)
+    warm.run_to("ref-moved", remote_folder, code=PUBLISH)
 
     assert recovered(repository).outcome == "finished"
     assert repository.tip() != old
 
 
-def test_the_lock_of_a_killed_command_is_free(repository, publish):
+def test_the_lock_of_a_killed_command_is_free(warm, repository, publish):
     """The lock goes with its holder, however it died."""
     publish(repository, BEFORE)
-    killed_at("journal-written", repository.work_tree)
+    warm.run_to("journal-written", repository.work_tree, code=PUBLISH)
 
     with repository.lock(wait_s=0):
         assert (repository.git_dir / "calreg" / "pending").exists()

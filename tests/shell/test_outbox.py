@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +9,7 @@ from pathlib import Path
 import pytest
 from computing import DANCE, HAPPY, WHEN, at, computed, publish_run
 from githttp import GitServer
+from killing import Warm
 
 from calreg import failpoints
 from calreg.documents import Distribution, LabelCalibration
@@ -397,7 +394,6 @@ def test_checkout_with_other_changes_stays(cloned: Clone, run_git: Git) -> None:
 _PUSH = """
 import sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[2])
 from computing import WHEN
 from calreg.registry import Registry
 Registry.open(Path(sys.argv[1])).push(when=WHEN)
@@ -405,24 +401,18 @@ Registry.open(Path(sys.argv[1])).push(when=WHEN)
 
 
 @pytest.mark.parametrize("step", failpoints.STEPS)
-def test_killed_at_any_step(cloned: Clone, remote_folder: Path, run_git: Git, step: str) -> None:
+def test_killed_at_any_step(
+    cloned: Clone, remote_folder: Path, run_git: Git, warm: Warm, step: str
+) -> None:
     """A push killed at any step is ended by the next one: no run is lost, none made twice."""
     one, other = cloned("one"), cloned("other")
     publish_run(one, {HAPPY: 0.7}, digest=2, push=True)
     publish_run(other, {HAPPY: 0.6}, digest=3)
     publish_run(other, {HAPPY: 0.5}, digest=4)
     decide(other, plan_pin, 3)
-    words = [sys.executable, "-c", _PUSH, str(other.root), str(Path(__file__).parent)]
 
-    done = subprocess.run(
-        words,
-        env={**os.environ, failpoints.VARIABLE: f"{step}:kill"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    warm.run_to(step, other.root, code=_PUSH)
 
-    assert done.returncode == -signal.SIGKILL, done.stderr
     half = Registry.open(other.root)
     half.push(when=WHEN)
     assert numbers(half) == {1: 1, 2: 2, 3: 3, 4: 4}

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from computing import DANCE, HAPPY, WHEN, at, computed, publish_run
+from killing import Warm
 
 from calreg import failpoints
 from calreg.errors import InputError, RegistryError, StaleRegistryError, TransportError
@@ -351,31 +348,21 @@ def test_published_though_the_checkout_cannot_follow(
 _PUBLISH = """
 import sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[2])
 from computing import HAPPY, DANCE, publish_run
 from calreg.registry import Registry
 publish_run(Registry.open(Path(sys.argv[1])), {HAPPY: 0.7, DANCE: 0.4}, digest=2, push=True)
 """
 
 
-def killed_at(step: str, folder: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _PUBLISH, str(folder), str(Path(__file__).parent)],
-        env={**os.environ, failpoints.VARIABLE: f"{step}:kill"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
-
-
 @pytest.mark.parametrize("step", failpoints.STEPS)
-def test_killed_at_any_step(cloned: Clone, remote_folder: Path, run_git: Git, step: str) -> None:
+def test_killed_at_any_step(
+    cloned: Clone, remote_folder: Path, run_git: Git, warm: Warm, step: str
+) -> None:
     """A run killed at any step was never or wholly published, and its repeat ends it once."""
     one = cloned("one")
     before = remote_tip(remote_folder, run_git)
 
-    killed_at(step, one.root)
+    warm.run_to(step, one.root, code=_PUBLISH)
     half = Registry.open(one.root)
     assert [run.version for run in half.runs()] in ([1], [1, 2])
     half.state()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 from computing import DANCE, HAPPY, WHEN, at, fresh_copy, publish_run
+from warmth import at_home
 
 from calreg.cli import call
 from calreg.documents import load_retention
@@ -20,14 +22,22 @@ from calreg.registry.retention import collect, collectable
 Git = Callable[..., str]
 
 
+@pytest.fixture(scope="module")
+def eight_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `registry` is, to be copied."""
+    folder = tmp_path_factory.mktemp("runs")
+    with at_home(folder / "home"):
+        registry = Registry.open(fresh_copy(folder / "music", tmp_path_factory))
+        centres = {1: 0.5, 2: 0.5, 3: 0.7, 4: 0.7, 5: 0.7, 6: 0.3, 7: 0.3, 8: 0.3}
+        for run, centre in centres.items():
+            publish_run(registry, {HAPPY: centre, DANCE: 0.4}, digest=run)
+    return folder / "music"
+
+
 @pytest.fixture
-def registry(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Registry:
+def registry(tmp_path: Path, eight_runs: Path) -> Registry:
     """Eight runs: HAPPY moves at 1, 3 and 6, DANCE never; both heads are in every run."""
-    registry = Registry.open(fresh_copy(tmp_path / "music", tmp_path_factory))
-    centres = {1: 0.5, 2: 0.5, 3: 0.7, 4: 0.7, 5: 0.7, 6: 0.3, 7: 0.3, 8: 0.3}
-    for run, centre in centres.items():
-        publish_run(registry, {HAPPY: centre, DANCE: 0.4}, digest=run)
-    return registry
+    return Registry.open(copytree(eight_runs, tmp_path / "music"))
 
 
 def gc(registry: Registry, keep_runs: int) -> Published:

@@ -6,6 +6,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 from published import HAPPY, RELAXED, TIMBRE, Published, calibration
@@ -34,6 +35,7 @@ from staticsite import (
     utf16,
     with_bom,
 )
+from warmth import at_home
 
 from calreg.client import Installed, verify
 from calreg.client.deadline import Deadline
@@ -61,14 +63,31 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stable, Path, Path]]:
+    """To be copied: what `stable` is, its site, and the site after a second run."""
+    folder = tmp_path_factory.mktemp("made")
+    with at_home(folder / "home"):
+        registry = Published(folder / "registry")
+        registry.publish(1, *ALL, *(f"{EFFNET}/head-{number}" for number in range(19)))
+        branch = Stable(registry)
+        branch.publish()
+        later = branch.copied(folder / "later")
+        later.registry.publish(2, TIMBRE, *(f"{EFFNET}/head-{n}" for n in range(19)), p5=0.2)
+        later.publish()
+        yield branch, rebuilt(branch, folder / "site"), rebuilt(later, folder / "later-site")
+
+
 @pytest.fixture
-def stable(tmp_path: Path) -> Stable:
+def stable(made: tuple[Stable, Path, Path], tmp_path: Path) -> Stable:
     """A registry whose `stable` holds version 1 of twenty-two heads of two models."""
-    registry = Published(tmp_path / "registry")
-    registry.publish(1, *ALL, *(f"{EFFNET}/head-{number}" for number in range(19)))
-    branch = Stable(registry)
-    branch.publish()
-    return branch
+    return made[0].copied(tmp_path / "registry")
+
+
+@pytest.fixture
+def later(made: tuple[Stable, Path, Path], tmp_path: Path) -> Path:
+    """The site after a second run, of TIMBRE and the numbered heads."""
+    return copytree(made[2], tmp_path / "later-site")
 
 
 @pytest.fixture
@@ -80,10 +99,9 @@ def signed(stable: Stable, tmp_path: Path) -> Stable:
 
 
 @pytest.fixture
-def site(stable: Stable, tmp_path: Path) -> Iterator[StaticSite]:
+def site(made: tuple[Stable, Path, Path], tmp_path: Path) -> Iterator[StaticSite]:
     """A server of the site of it."""
-    rebuilt(stable, tmp_path / "site")
-    with StaticSite(tmp_path / "site") as found:
+    with StaticSite(copytree(made[1], tmp_path / "site")) as found:
         yield found
 
 
@@ -368,11 +386,10 @@ FAULTS: dict[str, tuple[Fault, set[str]]] = {
 
 
 @pytest.mark.parametrize("name", sorted(FAULTS))
-def test_a_fault_keeps_the_last_good_set(stable, site, tmp_path, name):
+def test_a_fault_keeps_the_last_good_set(site, later, tmp_path, name):
     """Whatever is served as an index, the error says which kind it is, and nothing changes."""
     pull(site.url, tmp_path / "models")
-    stable.publish()
-    rebuilt(stable, site.folder)
+    site.folder = later
     fault, codes = FAULTS[name]
     site.faults[INDEX] = fault
 
@@ -444,12 +461,10 @@ def silent(path, asked, right):
 
 @pytest.mark.parametrize("fault", [drip(200), silent])
 @pytest.mark.parametrize("path", [INDEX, MODEL_INDEX, PACKED])
-def test_slowness_ends_at_the_deadline(stable, site, tmp_path, path, fault):
+def test_slowness_ends_at_the_deadline(site, later, tmp_path, path, fault):
     """A slow index, model index or packed file ends with the deadline; the last good set stays."""
     pull(site.url, tmp_path / "models")
-    stable.registry.publish(2, *(f"{EFFNET}/head-{number}" for number in range(19)), p5=0.2)
-    stable.publish()
-    rebuilt(stable, site.folder)
+    site.folder = later
     site.faults[path] = fault
 
     deadline = Deadline(2.0)
@@ -523,12 +538,10 @@ def test_nobody_listening_is_an_error_of_the_network(stable, tmp_path):
         redirect("https://example.org/"),
     ],
 )
-def test_a_file_that_is_not_the_one_named_changes_nothing(stable, site, tmp_path, path, fault):
+def test_a_file_that_is_not_the_one_named_changes_nothing(site, later, tmp_path, path, fault):
     """A wrong file anywhere below the index fails the whole pull."""
     pull(site.url, tmp_path / "models")
-    stable.registry.publish(2, TIMBRE, *(f"{EFFNET}/head-{n}" for n in range(19)), p5=0.2)
-    stable.publish()
-    rebuilt(stable, site.folder)
+    site.folder = later
     site.faults[path] = fault
 
     error = refused(site.url, tmp_path / "models")

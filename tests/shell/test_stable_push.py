@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -13,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from githttp import GitServer
+from killing import Warm
 from published import HAPPY, RELAXED, Published
 from stables import (
     NOW,
@@ -26,7 +23,6 @@ from stables import (
     trust,
 )
 
-from calreg import failpoints
 from calreg.errors import InputError, RegistryError, StaleRegistryError, TransportError
 from calreg.git import RefUpdate, Repository
 from calreg.registry import Retry
@@ -390,16 +386,15 @@ def test_an_answer_that_got_lost(registry: Published, remote_folder: Path) -> No
 _PUBLISH = """
 import sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[2])
 from stables import published_by
-published_by(Path(sys.argv[1]), push=sys.argv[3] == "push")
+published_by(Path(sys.argv[1]), push=sys.argv[2] == "push")
 """
 
 
 @pytest.mark.parametrize("where", ["push", "here"])
 @pytest.mark.parametrize("step", ["objects-written", "pushed", "ref-moved"])
 def test_killed_at_any_step(
-    registry: Published, remote_folder: Path, step: str, where: str
+    registry: Published, remote_folder: Path, warm: Warm, step: str, where: str
 ) -> None:
     """A publication killed at any step never or wholly happened; its repeat ends it once."""
     if (step, where) == ("pushed", "here"):
@@ -407,16 +402,8 @@ def test_killed_at_any_step(
     published_by(registry.root)
     published_by(registry.root, push=True)
     move_on(registry, 2)
-    words = [str(registry.root), str(Path(__file__).parent), where]
 
-    killed = subprocess.run(
-        [sys.executable, "-c", _PUBLISH, *words],
-        env={**os.environ, failpoints.VARIABLE: f"{step}:kill"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    warm.run_to(step, registry.root, where, code=_PUBLISH)
     for folder in (registry.root, remote_folder):
         git(folder, "fsck", "--strict")
     published_by(registry.root, push=where == "push")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,17 @@ from editions import Editions, make_editions
 from killing import Warm
 from staticsite import StaticSite
 
-__all__ = ["bench", "edited", "editions", "first_bench", "sited", "warm"]
+__all__ = ["at_home", "bench", "edited", "editions", "first_bench", "sited", "warm"]
+
+
+@contextmanager
+def at_home(folder: Path) -> Iterator[None]:
+    """A home with a name in it, for what is made once, before the home of any test."""
+    folder.mkdir()
+    (folder / ".gitconfig").write_text("[user]\n\tname = Ada Lovelace\n\temail = ada@example.org\n")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("HOME", str(folder))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -25,22 +36,16 @@ def warm() -> Iterator[Warm]:
 def first_bench(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Bench:
     """A registry with one run, its remote, and a clone called seed: to be copied, not changed."""
     folder = tmp_path_factory.mktemp("bench")
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        (folder / "home").mkdir()
-        (folder / "home/.gitconfig").write_text(
-            "[user]\n\tname = Ada Lovelace\n\temail = ada@example.org\n"
-        )
-        monkeypatch.setenv("HOME", str(folder / "home"))
+    with at_home(folder / "home"):
         return Bench(folder / "bench", warm)
 
 
 @pytest.fixture(scope="session")
 def editions(tmp_path_factory: pytest.TempPathFactory, first_bench: Bench) -> Editions:
     """A signed registry with three editions: to be read or copied, not changed."""
-    folder = tmp_path_factory.mktemp("editions") / "bench"
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setenv("HOME", str(first_bench.folder.parent / "home"))
-        return make_editions(Bench.copy_of(first_bench, folder), 3)
+    folder = tmp_path_factory.mktemp("editions")
+    with at_home(folder / "home"):
+        return make_editions(Bench.copy_of(first_bench, folder / "bench"), 3)
 
 
 @pytest.fixture
