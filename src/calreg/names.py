@@ -34,6 +34,7 @@ __all__ = [
     "check_label",
     "check_segment",
     "classify",
+    "is_device_name",
     "keys_path",
     "keys_signature_path",
     "model_index_path",
@@ -98,13 +99,22 @@ def _segment_problem(segment: str) -> str | None:
         return "may only hold a-z, 0-9, '.', '_' and '-', first a letter or digit"
     if ".." in segment:
         return "may not hold '..'"
-    if segment.partition(".")[0] in _DEVICES:
+    if is_device_name(segment):
         return "is a device name on Windows"
     if segment in _RESERVED or _VERSION.fullmatch(segment):
         return "is a folder name that every registry uses itself"
     if segment.endswith(_RESERVED_ENDINGS):
         return "may not end like a file of the registry"
     return None
+
+
+def is_device_name(name: str) -> bool:
+    """Whether Windows takes a file's name for a device, whatever its ending.
+
+    >>> is_device_name("Aux.md"), is_device_name("auxiliary.md")
+    (True, False)
+    """
+    return name.partition(".")[0].rstrip().casefold() in _DEVICES
 
 
 def slug(text: str) -> str:

@@ -91,7 +91,12 @@ def side(tree: Tree, modes: Modes | None = None) -> Side:
 
 
 def change(
-    base: Tree | None, head: Tree, *, modes: Modes | None = None, outside: Collection[str] = ()
+    base: Tree | None,
+    head: Tree,
+    *,
+    modes: Modes | None = None,
+    outside: Collection[str] = (),
+    folder: str = "",
 ) -> Change:
     old, new = entries(base or {}), entries(head, modes)
     touches = tuple(
@@ -100,7 +105,8 @@ def change(
         if old.get(path) != new.get(path)
     )
     beyond = tuple(Touch(path, None, FileAt("100644", oid(b""), 0)) for path in outside)
-    return Change(None if base is None else side(base), side(head, modes), touches, beyond)
+    old_side = None if base is None else side(base)
+    return Change(old_side, side(head, modes), touches, beyond, folder)
 
 
 def gated(base: Tree | None, head: Tree, **options: Any) -> Judged:

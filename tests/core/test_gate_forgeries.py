@@ -337,6 +337,18 @@ def test_a_large_file_is_not_read() -> None:
     assert path not in asked
 
 
+def test_endless_documents_that_are_none() -> None:
+    """After so many bytes that are no documents the rest is blocked unread."""
+    base = Registry.new()
+    huge = {f"runs/{number}.json": b"x" * (8 * 2**20) for number in range(1, 7)}
+
+    judged = gated(base.tree, base.but(huge).tree)
+
+    unread = [one.path for one in judged.findings if "not looked at any more" in one.problem]
+    assert unread == ["runs/6.json"]
+    assert {one.path for one in judged.findings if one.rule == "document"} == set(huge)
+
+
 def test_endless_findings_are_counted() -> None:
     """Of a million wrong places the first are named, the others counted, and it is blocked."""
     base = Registry.new(b"gate: {max_document_bytes: 16777216}\n")

@@ -154,6 +154,14 @@ def _with_run(base: Registry) -> Registry:
     return base.but({path: raw for path, raw in two.tree.items() if path not in base.tree})
 
 
+def test_rules_of_a_later_schema_in_the_base() -> None:
+    """By rules that the gate knows only in part nobody is judged."""
+    base = Registry.new().but({"registry.yaml": b"schema: calreg/registry/1.9\nname: music\n"})
+
+    with pytest.raises(InputError, match=r"this gate knows calreg/registry/1\.0"):
+        gated(base.tree, base.but({"README.md": b"x"}).tree)
+
+
 def test_a_base_that_is_no_registry() -> None:
     """A base without registry.yaml, but with files, is no registry to compare with."""
     with pytest.raises(InputError, match="is not a registry in the base"):

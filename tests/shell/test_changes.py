@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from calreg.errors import InputError, RegistryError, TransportError
-from calreg.gate import Change, FileAt, judge
+from calreg.gate import Change, FileAt, Touch, judge
 from calreg.git import Repository, Stored, candidate
 from calreg.registry.changes import change_between
 
@@ -143,6 +143,27 @@ def test_a_registry_in_a_folder(repository, committed):
     assert set(told(change)) == set(SECOND)
     assert {touch.path for touch in change.outside} == {"README.md", "cal/x"}
     assert change.head.read(["runs/2.json"]) == {"runs/2.json": b"2\n"}
+
+
+def test_a_change_names_its_folder(repository, committed):
+    """What lies above the registry can be told from what lies beside it."""
+    base = committed(below("cal/reg", FIRST))
+    head = committed({".gitattributes": b"* eol=crlf\n"}, on=base)
+
+    change = change_between(repository, "cal/reg", base, head)
+
+    assert change.folder == "cal/reg"
+    assert [found.path for found in judge(change).findings] == ["/.gitattributes"]
+
+
+def test_a_model_that_is_called_like_an_endless_version(repository, committed):
+    """A folder with more digits than a version has is a model's, and is listed whole."""
+    path = "m/v12345678901/a-calibration.json"
+    base = committed({**FIRST, path: b"a\n"})
+
+    change = change_between(repository, "", base, committed(SECOND, on=base))
+
+    assert path in change.base.listing
 
 
 def test_nested_registries_are_listed(repository, committed):
@@ -329,6 +350,99 @@ def test_a_name_that_stands_twice(repository, committed):
         change_between(repository, "", base, tree, as_it_is=True)
 
 
+def test_a_name_that_stands_twice_among_versions(repository, committed):
+    """So is the folder of a run, which is not opened for its names."""
+    base = committed(FIRST)
+    one, other = (written(repository.work_tree, "blob", raw) for raw in (b"1\n", b"2\n"))
+    name = b"a-calibration-v2.json"
+    run = plumbed(repository.work_tree, [("100644", one, name), ("100644", other, name)])
+    tree = above(repository, base, [("m", [("40000", run, b"v2")])])
+
+    with pytest.raises(RegistryError, match="stands twice"):
+        change_between(repository, "", base, tree, as_it_is=True)
+
+
+def above(repository, base: str, added: list[tuple[str, list[tuple[str, str, bytes]]]]) -> str:
+    """The tree of a commit with more entries in some of its folders."""
+    stored = Stored(repository)
+    root = stored.folders({"": stored.root(base)})
+    for folder, more in added:
+        inner = stored.folders({"": root[folder].oid})
+        rows = [(entry.mode, entry.oid, os.fsencode(name)) for name, entry in inner.items()]
+        oid = plumbed(repository.work_tree, in_order([*rows, *more]))
+        root[folder] = type(root[folder])("040000", oid)
+    rows = [(entry.mode, entry.oid, os.fsencode(name)) for name, entry in root.items()]
+    return plumbed(repository.work_tree, in_order(rows))
+
+
+def in_order(rows: list[tuple[str, str, bytes]]) -> list[tuple[str, str, bytes]]:
+    return sorted(rows, key=lambda row: row[2] + b"/" * row[0].endswith("40000"))
+
+
+@pytest.mark.parametrize("depth", [1, 2], ids=["empty", "with an empty folder in it"])
+def test_a_folder_without_files(repository, committed, depth):
+    """An empty folder, which git hides, is told: it would take the number of the run to come."""
+    base = committed(FIRST)
+    oid = written(repository.work_tree, "tree", b"")
+    inner = plumbed(repository.work_tree, [("40000", oid, b"x")]) if depth == 2 else oid
+    tree = above(repository, base, [("m", [("40000", inner, b"v2")])])
+
+    change = change_between(repository, "", base, tree, as_it_is=True)
+
+    place = "m/v2" if depth == 1 else "m/v2/x"
+    assert change.touches == (Touch(place, None, FileAt("040000", oid)),)
+    assert not judge(change).ok
+
+
+def test_an_empty_folder_stands_in_nobodys_way(repository, committed):
+    """A folder without files that is there already is none: files may come, and it may go."""
+    start = committed(FIRST)
+    oid = written(repository.work_tree, "tree", b"")
+    tree = above(repository, start, [("m", [("40000", oid, b"v2")])])
+    head = committed(SECOND, on=start)
+
+    change = change_between(repository, "", tree, head, as_it_is=True)
+
+    assert "m/v2" not in change.base.listing
+    assert {path for path, word in told(change).items() if word == "added"} == {
+        path for path in SECOND if path not in FIRST
+    }
+
+
+def crossed(repository, run_git, committed, taken: dict[str, bytes]) -> tuple[str, str]:
+    """Two commits that parted at two: each side merged the other's before it went on."""
+    start = committed(FIRST)
+    ours = committed({"README.md": b"ours\n", "m/b-calibration.json": b"b2\n"}, on=start)
+    theirs = committed({"n": b"theirs\n"}, on=start)
+
+    def merged(first: str, second: str, files: dict[str, bytes]) -> str:
+        tree = committed(files, on=first)
+        words = ["commit-tree", f"{tree}^{{tree}}", "-p", first, "-p", second, "-m", "merge"]
+        return run_git(repository.work_tree, *words).strip()
+
+    base = merged(ours, theirs, {"n": b"theirs\n"})
+    return base, merged(theirs, ours, {"README.md": b"ours\n", **taken})
+
+
+def test_sides_that_were_merged_crosswise(repository, committed, run_git):
+    """Where a merge depends on which commit it starts from, nobody can tell: exit code 3."""
+    # The head took its own `m/b` where it merged, the base ours: git may choose either.
+    base, head = crossed(repository, run_git, committed, {})
+
+    with pytest.raises(InputError, match="crosswise"):
+        change_between(repository, "", base, head)
+
+
+def test_sides_that_were_merged_crosswise_and_agree(repository, committed, run_git):
+    """Where it does not depend on that, it is a change like any other."""
+    taken = {"m/b-calibration.json": b"b2\n", "runs/2.json": b"2\n"}
+    base, head = crossed(repository, run_git, committed, taken)
+
+    change = change_between(repository, "", base, head)
+
+    assert told(change) == {"runs/2.json": "added"}
+
+
 def test_what_is_staged(repository, committed, run_git):
     """What the next commit would hold is a tree like any other; the index stays as it is."""
     base = committed(FIRST)
@@ -506,7 +620,7 @@ SEGMENTS = st.one_of(
         lambda raw: raw.replace(b"\0", b"x").replace(b"/", b"y")
     ),
 )
-MODES = st.sampled_from(["100644", "100644", "100755", "120000", "160000", "100664"])
+MODES = st.sampled_from(["100644", "100644", "100755", "120000", "160000", "100664", "40000"])
 CONTENTS = st.sampled_from(
     [b"", b"{}", b"[" * 3000, b"\xff", b'{"schema": "calreg/run/1.0"}', YAML]
 )
@@ -529,7 +643,8 @@ def tree_of(folder: Path, files: list[tuple[list[bytes], str, bytes]]) -> str:
         if rest:
             below.setdefault(first, []).append((rest, mode, content))
         else:
-            entries[first] = (mode, written(folder, "blob", content))
+            kind, raw = ("tree", b"") if mode == "40000" else ("blob", content)
+            entries[first] = (mode, written(folder, kind, raw))
     entries |= {name: ("40000", tree_of(folder, part)) for name, part in below.items()}
     ordered = sorted(entries, key=lambda name: name + b"/" * (entries[name][0] == "40000"))
     rows = [(entries[name][0], entries[name][1], name) for name in ordered]
@@ -553,5 +668,7 @@ def test_whatever_tree_is_proposed(repository, committed, files):
     else:
         told = "".join(finding.problem for finding in judged.findings)
         assert judged.ok == (not change.touches)
+        # What nobody was told of is nothing: a tree that passes without a word is the base's.
+        assert judged.ok == (tree == Stored(repository).root(base))
 
     assert told.isprintable()

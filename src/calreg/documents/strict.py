@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 from calreg.documents.writing import canonical_text
@@ -183,11 +183,15 @@ def _strict_loader() -> type[Any]:
         """SafeLoader that refuses a key given twice."""
 
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 -- PyYAML's
-            keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-            for number, key in enumerate(keys):
-                if key in keys[:number]:
-                    line = node.value[number][0].start_mark.line + 1
+            seen = set()
+            for key_node, _ in node.value:
+                key = self.construct_object(key_node, deep=True)
+                if not isinstance(key, Hashable):
+                    break  # which is refused in a moment
+                if key in seen:
+                    line = key_node.start_mark.line + 1
                     raise ValueError(f"the key {key!r} stands twice, again at line {line}")
+                seen.add(key)
             return super().construct_mapping(node, deep)
 
     return StrictLoader

@@ -13,7 +13,7 @@ from calreg.gate.reading import Documents, own_bytes
 from calreg.gate.story import Step, Story
 from calreg.gate.values import Change, Holdout
 from calreg.names import REGISTRY_FILE, HeadName
-from calreg.plan import Reference
+from calreg.plan import MovePlan, Reference, RunPlan
 
 __all__ = ["Case"]
 
@@ -108,12 +108,35 @@ class Case:
                 found.update(dict.fromkeys(step.calibrations, step))
         return found
 
+    @cached_property
+    def _movers(self) -> Mapping[HeadName, Step]:
+        """The last step that moves each head's reference; others may come after it."""
+        found: dict[HeadName, Step] = {}
+        for step in self.story.steps:
+            if isinstance(step.plan, RunPlan):
+                moved = (name for name, row in step.rows if row.reference_update == "updated")
+                found.update(dict.fromkeys(moved, step))
+            elif isinstance(step.plan, MovePlan):
+                name = HeadName.parse(step.plan.move.head)
+                if name.reference_path in {*step.plan.files, *step.plan.delete}:
+                    found[name] = step
+        return found
+
     def decided_by_hand(self, name: HeadName, *actions: str) -> bool:
-        """Whether a person's decision, which could be made, is the last word on a head."""
-        step = self.last_steps.get(name)
-        if step is None or not isinstance(step.said, Move) or step.plan is None:
+        """Whether it was a person who moved a head's reference to where it is, by name."""
+        step = self._movers.get(name)
+        if step is None or not isinstance(step.said, Move):
             return False
         return not actions or step.said.action in actions
+
+    def goes_back(self, name: HeadName) -> bool:
+        """Whether a person's decision takes a head back to a version that the base left behind.
+
+        To a version of this very change there is no way back: production never had it.
+        """
+        before, after = self.before(name), self.after(name)
+        is_older = before is not None and after is not None and after.version < before.version
+        return is_older and self.decided_by_hand(name, "rollback", "withdraw")
 
     # Bytes
 

@@ -26,6 +26,7 @@ __all__ = [
     "has_probabilities",
     "least_f1",
     "limit_problems",
+    "shared_trials",
     "trial_of",
 ]
 
@@ -55,6 +56,20 @@ _ECE_LIMIT = _Limit("max_ece", "ECE", is_floor=False)
 def trial_of(label: LabelCalibration) -> Trial | None:
     """What a label is judged by: items kept apart, if there were any."""
     return label.holdout if label.holdout is not None else label.calibration
+
+
+def shared_trials(before: LabelCalibration, after: LabelCalibration) -> tuple[Trial, Trial] | None:
+    """The trials of two labels on the same items; None if they cannot be compared.
+
+    The holdouts, if there is one on either side: then nothing else counts. Without any the
+    items that both thresholds were chosen on.
+    """
+    has_holdout = before.holdout is not None or after.holdout is not None
+    name = "holdout" if has_holdout else "calibration"
+    then, now = getattr(before, name), getattr(after, name)
+    if then is None or now is None or then.digest != now.digest:
+        return None
+    return then, now
 
 
 def has_probabilities(label: LabelCalibration) -> bool:

@@ -112,7 +112,7 @@ class Files:
                     f"touches {count:,} {what}, at most {limit:,} are judged in one change",
                     hint=f"Split the change, or raise gate.{key} in {REGISTRY_FILE} before.",
                 )
-        total = sum(self._size(path) for path in self.readable)
+        total = sum(map(self._size, self.touches))
         if total > limits.max_change_bytes:
             yield Said(
                 f"brings {total:,} bytes, at most {limits.max_change_bytes:,} are judged in one "
@@ -121,8 +121,8 @@ class Files:
             )
 
     def too_large(self, limits: GateSettings) -> Iterator[tuple[str, int]]:
-        """The files that are not read for their size, with it."""
-        for path in self.readable:
+        """The files that are too large, with their size; they are not read."""
+        for path in self.touches:
             if self._size(path) > limits.max_document_bytes:
                 yield path, self._size(path)
 
@@ -133,9 +133,9 @@ class Files:
     @cached_property
     def runs_things(self) -> list[str]:
         """Touched files that decide what a continuous integration runs, of all the repository."""
-        outside = [touch.path for touch in self.change.outside]
-        found = {path for path in (*self.touches, *outside) if _is_ci(path)}
-        return sorted(found)
+        inside = {path for path in self.touches if _is_ci(path)}
+        outside = {touch.path for touch in self.change.outside if _is_ci(touch.path)}
+        return sorted({*inside, *(f"/{path}" for path in outside)})
 
 
 def _is_ci(path: str) -> bool:

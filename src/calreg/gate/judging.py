@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from calreg.documents import GateSettings, RegistrySettings, load_settings
+from calreg.documents import GateSettings, RegistrySettings
 from calreg.errors import InputError
 from calreg.gate.case import Case
 from calreg.gate.files import PLAIN, Files
 from calreg.gate.known import Known, known
 from calreg.gate.lines import Lines
-from calreg.gate.reading import Documents, load_documents
+from calreg.gate.reading import Documents, load_documents, load_rules
 from calreg.gate.rule import Rule, severity_of
 from calreg.gate.rules import RULES
 from calreg.gate.said import Said
@@ -59,7 +59,7 @@ def _own_rules(side: Side) -> RegistrySettings:
     """The rules of a new registry: its own, or none but the defaults if they cannot be read."""
     try:
         raw = side.read([REGISTRY_FILE]) if _is_readable(side) else {}
-        return load_settings(raw[REGISTRY_FILE], where=REGISTRY_FILE)
+        return load_rules(raw[REGISTRY_FILE], where=REGISTRY_FILE)
     except (InputError, KeyError, ArithmeticError, ValueError):
         return RegistrySettings("unknown")
 

@@ -21,10 +21,10 @@ from calreg.documents import (
     load_pins,
     load_retention,
     load_run,
-    load_settings,
     load_withdrawn,
 )
 from calreg.errors import InputError
+from calreg.gate.reading import load_rules
 from calreg.gate.values import FileAt, Side
 from calreg.names import (
     PINS_PATH,
@@ -114,7 +114,7 @@ def known(side: Side | None, fallback: RegistrySettings) -> Known:
         )
     return Known(
         side,
-        loaded_base(load_settings, raw[REGISTRY_FILE], REGISTRY_FILE),
+        loaded_base(load_rules, raw[REGISTRY_FILE], REGISTRY_FILE),
         pins=_of(raw, PINS_PATH, load_pins, Pins({})),
         withdrawn=_of(raw, WITHDRAWN_PATH, load_withdrawn, Withdrawn({})),
         retention=_of(raw, RETENTION_PATH, load_retention, Retention()),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import fields
 from typing import Any, NamedTuple
 
 from calreg.documents import GateSettings, HeadSettings, RegistrySettings
+from calreg.gate.per_head import UNKNOWN, Key, Patterns, flat, looser_patterns
 from calreg.gate.values import SEVERITIES
 
 __all__ = ["Difference", "rule_changes"]
@@ -32,9 +33,10 @@ def rule_changes(before: RegistrySettings, after: RegistrySettings) -> Iterator[
         yield Difference(("name",), before.name, after.name, is_looser=True)
     yield from _head_rules(before.defaults, after.defaults)
     yield from _gate(before.gate, after.gate)
-    # Which of two patterns wins depends on all others: to be told apart from looser is too much.
-    yield from _patterns(("heads",), before.heads, after.heads)
-    yield from _patterns(("heads", "gate"), before.gate_heads, after.gate_heads)
+    looser = _looser_heads(before, after)
+    yield from _patterns(("heads",), before.heads, after.heads, looser)
+    looser = _looser_gate_heads(before, after)
+    yield from _patterns(("heads", "gate"), before.gate_heads, after.gate_heads, looser)
 
 
 def _head_rules(before: HeadSettings, after: HeadSettings) -> Iterator[Difference]:
@@ -90,19 +92,46 @@ def _rank(severity: str) -> int:
     return [str(one) for one in SEVERITIES].index(severity)
 
 
-_Patterns = tuple[tuple[str, Mapping[str, Any]], ...]
-
-
 def _patterns(
-    pointer: tuple[str, ...], before: _Patterns, after: _Patterns
+    pointer: tuple[str, ...], before: Patterns, after: Patterns, looser: Collection[str]
 ) -> Iterator[Difference]:
     old, new = dict(before), dict(after)
     for pattern in sorted({*old, *new}):
         if old.get(pattern) != new.get(pattern):
             place = (pointer[0], pattern, *pointer[1:])
-            yield Difference(place, old.get(pattern), new.get(pattern), is_looser=True)
+            yield Difference(place, old.get(pattern), new.get(pattern), pattern in looser)
     if [p for p in old if p in new] != [p for p in new if p in old]:
         yield Difference(pointer, list(old), list(new), is_looser=True)
+
+
+def _looser_heads(before: RegistrySettings, after: RegistrySettings) -> Collection[str]:
+    rules = before.defaults
+    common = flat({
+        "thresholds": rules.thresholds,
+        "min_samples": rules.min_samples,
+        "policy": {"promote_on": rules.promote_on},
+        "noise": {"assume": rules.assume},
+    })  # fmt: skip
+    return looser_patterns(before.heads, after.heads, common, _is_tight_rule)
+
+
+def _is_tight_rule(key: Key, old: Any, new: Any) -> bool:
+    if old is UNKNOWN:
+        return False
+    if key[0] == "thresholds":
+        return bool(new <= old)
+    return bool(new >= old if key == ("min_samples",) else new == old)
+
+
+def _looser_gate_heads(before: RegistrySettings, after: RegistrySettings) -> Collection[str]:
+    common = flat({field.name: getattr(before.gate, field.name) for field in fields(GateSettings)})
+    return looser_patterns(before.gate_heads, after.gate_heads, common, _is_tight_limit)
+
+
+def _is_tight_limit(key: Key, old: Any, new: Any) -> bool:
+    if key[0] == "severities":
+        return new == "error" or (old is not UNKNOWN and _rank(new) <= _rank(old))
+    return old is not UNKNOWN and (old == new or not _is_looser(key[0], old, new))
 
 
 def _shown(value: Any) -> str:

@@ -16,6 +16,7 @@ from calreg.documents import (
     Calibration,
     ModelRun,
     Move,
+    RegistrySettings,
     Run,
     load_calibration,
     load_json,
@@ -24,9 +25,9 @@ from calreg.documents import (
     load_pins,
     load_retention,
     load_run,
-    load_settings,
     load_withdrawn,
 )
+from calreg.documents.loading import load
 from calreg.documents.schemas import schema_problem
 from calreg.errors import InputError
 from calreg.gate.files import Files
@@ -34,10 +35,28 @@ from calreg.gate.said import Said
 from calreg.gate.values import Side
 from calreg.names import HeadName, Place
 
-__all__ = ["Documents", "load_documents", "own_bytes"]
+__all__ = ["Documents", "load_documents", "load_rules", "own_bytes"]
+
+
+def load_rules(raw: bytes, *, where: str) -> RegistrySettings:
+    """Rules, none of them of a later schema than this gate knows.
+
+    Raises:
+        InputError: They are invalid; or later, so that nobody here can tell what they ask.
+    """
+    data = load("registry", raw, where=where)
+    if data["schema"] != RegistrySettings.SCHEMA:
+        raise InputError(
+            f"is of schema {data['schema']}, this gate knows {RegistrySettings.SCHEMA}",
+            where=where,
+            hint="Upgrade the gate's calreg.",
+            code="document",
+        )
+    return RegistrySettings.from_json(data)
+
 
 _LOAD: Mapping[str, Callable[..., Any]] = {
-    "registry": load_settings,
+    "registry": load_rules,
     "pins": load_pins,
     "withdrawn": load_withdrawn,
     "retention": load_retention,
@@ -47,6 +66,13 @@ _LOAD: Mapping[str, Callable[..., Any]] = {
     "reference": load_calibration,
     "move": load_move,
 }
+
+
+_PATIENCE_BYTES = 32 * 2**20
+"""Of documents that are none. To say what is wrong with one takes seconds for each MiB of it."""
+
+_NO_MORE = "is not looked at any more, after so many bytes that are no documents"
+_MOST_CONTRADICTORY = 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,21 +110,27 @@ def load_documents(files: Files, side: Side, too_large: set[str]) -> Documents:
     values: dict[str, Any] = {}
     problems: list[Said] = []
     twins = _twins(files, wanted)
+    refused_bytes = 0
     for path in wanted:
         place = files.places[path]
         head = place.head.full if place.head else None
         if path not in raw:
             problems.append(Said("cannot be read", path, head))
         elif place.kind in _LOAD and twins.get(path) not in values:
+            if refused_bytes > _PATIENCE_BYTES:
+                problems.append(Said(_NO_MORE, path, head))
+                continue
             value, problem = _loaded(path, raw[path], place)
             values.update({path: value} if problem is None else {})
             problems += [] if problem is None else [Said(problem, path, head)]
+            refused_bytes += 0 if problem is None else len(raw[path])
     values |= {path: values[twin] for path, twin in twins.items() if twin in values}
     refused = {path for path in raw if path not in values and path in files.places}
     contradictory = {
         path: part
         for path in sorted(refused)
         if files.places[path].kind == "model-run"
+        and len(raw[path]) <= _MOST_CONTRADICTORY
         and (part := _contradictory(path, raw[path], files.places[path])) is not None
     }
     return Documents(raw, values, tuple(problems), contradictory)

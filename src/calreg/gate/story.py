@@ -10,7 +10,7 @@ references, pins, summaries, digests: none of them is believed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
 import numpy as np
@@ -283,10 +283,18 @@ class _Teller:
         except (ArithmeticError, ValueError) as error:
             refusal = InputError(f"the numbers cannot be computed with: {error}", code="numbers")
         if isinstance(plan, RunPlan):
+            plan = replace(plan, files=self._shared(plan.files))
             self._after_run(plan)
         elif plan is not None:
             self._after_move(plan)
         return Step(step.path, step.said, plan, refusal, step.calibrations, step.claimed)
+
+    def _shared(self, files: Mapping[str, bytes]) -> dict[str, bytes]:
+        """The files of a plan; those that the change brings alike take no room of their own."""
+        brought = self._documents.raw
+        return {
+            path: brought[path] if brought.get(path) == raw else raw for path, raw in files.items()
+        }
 
     def _plan(self, step: Step) -> RunPlan | MovePlan:
         if isinstance(step.said, Run):

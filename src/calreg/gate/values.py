@@ -48,8 +48,9 @@ class Finding:
     Args:
         rule: The rule's name, which `calreg gate --explain` takes.
         severity: An `error` blocks; a `warning` and a `note` do not.
-        path: The file, relative to the registry's root; as it is named in the tree, so it may
-            hold anything. None for what is about no single file.
+        path: The file, relative to the registry's root, or with a `/` before it to that of the
+            repository if it lies outside; as it is named in the tree, so it may hold anything.
+            None for what is about no single file.
         head: The head's full name; None for what is about no single head.
         problem: One printable line: what, expected, got.
         line: Where in the file, from 1.
@@ -120,15 +121,18 @@ class Change:
         base: What is there now, which is trusted; None if the registry is new.
         head: What is to be there.
         touches: All files below the registry's folder that differ in mode or object, those in
-            folders `vN` one by one; sizes of new files are known.
+            folders `vN` one by one, and folders that no file accounts for, with mode `040000`;
+            sizes of new files are known.
         outside: Files of the repository that differ and are not below the registry's folder,
             paths from the root of the repository.
+        folder: The registry's folder in the repository; empty for its root.
     """
 
     base: Side | None
     head: Side
     touches: tuple[Touch, ...]
     outside: tuple[Touch, ...] = ()
+    folder: str = ""
 
 
 @dataclass(frozen=True, slots=True)

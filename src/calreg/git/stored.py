@@ -137,8 +137,12 @@ class Stored:
 
     def merge_base(self, one: str, other: str) -> str | None:
         """The commit at which two parted; None if none is here."""
-        answer = self._git.run("merge-base", one, other, ok=(0, 1))
-        return answer.text.split("\n")[0] if answer.code == 0 and answer.text else None
+        return next(iter(self.merge_bases(one, other)), None)
+
+    def merge_bases(self, one: str, other: str) -> list[str]:
+        """The commits at which two parted: several where they were merged crosswise since."""
+        answer = self._git.run("merge-base", "--all", one, other, ok=(0, 1))
+        return answer.text.split() if answer.code == 0 else []
 
     @cached_property
     def remote_name(self) -> str | None:
@@ -186,8 +190,11 @@ class Stored:
         return self._git.run("rev-parse", "--verify", "--quiet", f"{commit}^{{tree}}").text
 
     def differences(self, old: str | None, new: str) -> list[Change]:
-        """What differs between two trees or commits, by one look at both."""
-        return changes_between(self._git, old, new)
+        """What differs between two trees or commits, folders too, by one look at both.
+
+        Without an old one, all files of the new one.
+        """
+        return changes_between(self._git, old, new, folders=True)
 
     def folders(self, trees: Mapping[str, str]) -> dict[str, Entry]:
         """What lies directly in folders, by full path.

@@ -38,13 +38,21 @@ class Change:
     new: Entry | None
 
 
-def changes_between(git: Git, old: str | None, new: str) -> list[Change]:
-    """What differs between two commits; all of the new one, if there is no old one."""
+def changes_between(git: Git, old: str | None, new: str, *, folders: bool = False) -> list[Change]:
+    """What differs between two commits; all of the new one, if there is no old one.
+
+    Args:
+        git: How git is started.
+        old: A commit or tree, or None.
+        new: A commit or tree.
+        folders: List the folders that differ, too; only between two commits.
+    """
     if old is None:
         entries = Tree(git, new).paths()
         return [Change(path, None, entry) for path, entry in entries.items()]
     options = ("-r", "-z", "--raw", "--no-renames", "--no-ext-diff", "--no-abbrev")
-    fields = git.run("diff-tree", *options, old, new, "--").out.split(b"\0")
+    also = ("-t",) if folders else ()
+    fields = git.run("diff-tree", *options, *also, old, new, "--").out.split(b"\0")
     found = []
     for about, path in zip(fields[:-1:2], fields[1::2], strict=True):
         modes = about.decode("ascii").removeprefix(":").split()

@@ -13,7 +13,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from calreg.errors import InputError
+from calreg.errors import InputError, RegistryError
 from calreg.gate import Change, FileAt, Side, Touch
 from calreg.git import FOLDER, Entry, Repository, Stored
 from calreg.names import (
@@ -26,12 +26,17 @@ from calreg.names import (
 
 __all__ = ["change_between"]
 
-_VERSION_FOLDER = re.compile(r"v[1-9][0-9]*")
+_VERSION_FOLDER = re.compile(r"v[1-9][0-9]{0,9}")
 _FILES = frozenset({"100644", "100755"})
 _BLOBS = _FILES | {"120000"}
 # What a gate reads of a base whatever the change is.
 _ALWAYS = (REGISTRY_FILE, PINS_PATH, WITHDRAWN_PATH, RETENTION_PATH)
 _SHOWN = 3
+_MOST_STARTS = 8
+_EMPTY_FOLDERS = frozenset({
+    "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
+    "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
+})  # fmt: skip
 
 Listing = dict[str, FileAt]
 
@@ -54,11 +59,11 @@ def change_between(
         TransportError: Objects are missing and cannot be fetched.
     """
     stored = Stored(repository)
-    start = base if as_it_is or base is None else stored.merge_base(base, head)
-    if base is None or start in {None, base}:
+    starts = [] if as_it_is or base is None else stored.merge_bases(base, head)
+    if base is None or starts in ([], [base]):
         ways = _straight(stored, prefix, base, head)
     else:
-        ways = _merged(stored, prefix, _Parted(str(start), base, head))
+        ways = _laid_over(stored, prefix, [_Parted(start, base, head) for start in starts])
     if REGISTRY_FILE not in ways.head and REGISTRY_FILE not in ways.base:
         raise InputError(
             f"is not a registry: neither side has a {REGISTRY_FILE}",
@@ -95,6 +100,21 @@ def _straight(stored: Stored, prefix: str, base: str | None, head: str) -> _Ways
         _listing(stored, prefix, head),
         tuple(_differences(stored, base, head)),
     )
+
+
+def _laid_over(stored: Stored, prefix: str, ways_apart: list[_Parted]) -> _Ways:
+    """What a merge would bring, where it is the same from each commit where they parted."""
+    first, *others = ways_apart
+    found = _merged(stored, prefix, first)
+    # Who merges crosswise has several to choose from; git may choose another than we do.
+    if len(others) >= _MOST_STARTS or any(_merged(stored, prefix, one) != found for one in others):
+        raise InputError(
+            f"the two sides were merged with each other crosswise since {first.start[:12]}, so "
+            "nobody can tell what a merge would bring",
+            hint="Bring the base in first: git rebase, or git merge.",
+            code="diverged",
+        )
+    return found
 
 
 def _merged(stored: Stored, prefix: str, parted: _Parted) -> _Ways:
@@ -159,8 +179,13 @@ def _first(stored: Stored, prefix: str, ways: _Ways) -> _Ways:
     files = {path: entry for path, entry in below.items() if entry.mode != FOLDER}
     files |= _files_below(stored, versions)
     new = {path: Touch(path, None, entry) for path, entry in files.items()}
-    others = [touch for touch in ways.touches if touch.path not in new and touch.new is not None]
-    return _Ways({}, ways.head, (*new.values(), *(t for t in others if not _below(t, prefix))))
+    others = (
+        touch
+        for touch in ways.touches
+        if touch.new is not None and touch.path not in new
+        if touch.new.mode == FOLDER or not _below(touch, prefix)
+    )
+    return _Ways({}, ways.head, (*new.values(), *others))
 
 
 def _below(touch: Touch, prefix: str) -> bool:
@@ -177,10 +202,28 @@ def _files_below(stored: Stored, folders: dict[str, str]) -> Listing:
 
 
 def _differences(stored: Stored, old: str | None, new: str) -> Iterator[Touch]:
+    """The files that differ, and the folders that do and have no file: git itself lists none.
+
+    An empty folder `vN` would take a number away from the run that comes next.
+    """
+    sides: dict[str, tuple[FileAt | None, FileAt | None]] = {}
     for change in stored.differences(old, new):
-        before = None if change.old is None else _at(change.old)
-        after = None if change.new is None else _at(change.new)
-        yield Touch(change.path, before, after)
+        before, after = (
+            None if entry is None or _is_filled(entry) else _at(entry)
+            for entry in (change.old, change.new)
+        )
+        # Where a file makes way for a folder the path comes twice.
+        first = sides.get(change.path, (None, None))
+        if first[1] is not None and after is not None:
+            raise RegistryError("stands twice in its folder", where=change.path, code="duplicate")
+        sides[change.path] = before or first[0], after or first[1]
+    for path, (before, after) in sides.items():
+        if before != after:
+            yield Touch(path, before, after)
+
+
+def _is_filled(entry: Entry) -> bool:
+    return entry.mode == FOLDER and entry.oid not in _EMPTY_FOLDERS
 
 
 def _at(entry: Entry) -> FileAt:
@@ -196,6 +239,8 @@ def _listing(stored: Stored, prefix: str, commit: str | None) -> Listing:
         level = stored.folders(folders)
         folders = {}
         for path, entry in level.items():
+            if entry.mode == FOLDER and not _is_filled(entry):
+                continue
             if entry.mode == FOLDER and not _VERSION_FOLDER.fullmatch(path.rpartition("/")[2]):
                 folders[path] = entry.oid
             else:
@@ -228,7 +273,7 @@ def _change(stored: Stored, prefix: str, ways: _Ways) -> Change:
     head = Side(ways.head, _Reader(stored, ways.head, after))
     base = Side(ways.base, _Reader(stored, ways.base, before)) if ways.base else None
     outside = tuple(touch for touch in ways.touches if not _below(touch, prefix))
-    return Change(base, head, touches, outside)
+    return Change(base, head, touches, outside, prefix)
 
 
 def _wanted_first(base: Listing, touches: Iterable[Touch]) -> set[str]:

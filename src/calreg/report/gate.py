@@ -210,7 +210,8 @@ def annotation_lines(judged: Judged, prefix: str) -> list[str]:
 def _annotation(finding: Finding, prefix: str) -> str:
     properties = {"title": f"{finding.rule} {finding.head}" if finding.head else finding.rule}
     if finding.path is not None:
-        below = f"{prefix}/{finding.path}" if prefix else finding.path
+        is_outside = not prefix or finding.path.startswith("/")
+        below = finding.path.removeprefix("/") if is_outside else f"{prefix}/{finding.path}"
         properties = {"file": below, "line": str(finding.line or 1), **properties}
     told = ",".join(
         f"{key}={command_property(printable(value))}" for key, value in properties.items()

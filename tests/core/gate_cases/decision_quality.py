@@ -115,3 +115,35 @@ def back_to_a_bad_one() -> Asked:
     two = tuned(Registry.new(lax).run({HAPPY: {"yes": deciding(tp=5, fn=45, fp=55, tn=95)}}))
     base = two.but({"registry.yaml": NEW.tree["registry.yaml"]})
     return ask(base, base.rollback(1, day=3))
+
+
+@cases.blocked("F1 on the holdout is 0.09091, below min_f1 0.1")
+def back_to_what_the_change_brings() -> Asked:
+    """To go back to a version of the same change is no way back: production never had it."""
+    two = tuned(ONE, tp=5, fn=45, fp=55, tn=95)
+    three = two.run({HAPPY: {"yes": deciding(0.7, tp=45, fn=5, fp=5)}}, day=3)
+    return ask(ONE, three.rollback(2, day=4))
+
+
+@cases.blocked("F1 on the holdout is 0.09091, below min_f1 0.1")
+def forward_by_a_withdrawal() -> Asked:
+    """Nor is a withdrawal that moves the reference on to a newer version."""
+    pinned = ONE.pin(1, day=2)
+    held = pinned.run({HAPPY: {"yes": deciding(0.6, tp=5, fn=45, fp=55, tn=95)}}, day=3)
+    return ask(held, held.withdraw(1, to=2, day=4))
+
+
+@cases.blocked("F1 where it was chosen falls from 0.9 to 0.8, by more than max_f1_drop 0.02")
+def worse_where_both_were_chosen() -> Asked:
+    """Without a holdout on either side they are compared on the items they were chosen on."""
+    lots = {"fn": 500, "fp": 500, "tn": 14_500, "has_holdout": False}
+    base = NEW.run({HAPPY: {"yes": deciding(tp=4_500, **lots)}})
+    worse = deciding(0.6, tp=4_000, **{**lots, "fn": 1_000, "fp": 1_000, "tn": 14_000})
+    return ask(base, base.run({HAPPY: {"yes": worse}}, day=2))
+
+
+@cases.blocked("F1 on the holdout is 0.0909", severity="warning")
+def back_and_free_again() -> Asked:
+    """Nor is the way back barred to who lifts the pin that comes with it."""
+    back = back_to_a_bad_one()
+    return Asked(back.base, Registry(back.head).unpin(day=4).tree, {})

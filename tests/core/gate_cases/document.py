@@ -63,3 +63,10 @@ def endless_count() -> Asked:
 def no_registry_any_more() -> Asked:
     """A change that takes registry.yaml away is blocked."""
     return ask(ONE, ONE.but({"registry.yaml": None}))
+
+
+@cases.blocked("is of schema calreg/registry/1.9, this gate knows calreg/registry/1.0")
+def rules_of_a_later_schema() -> Asked:
+    """So are rules: what they loosen this gate cannot tell."""
+    rules = b"schema: calreg/registry/1.9\nname: music\nlater: {all: allowed}\n"
+    return ask(ONE, ONE.but({"registry.yaml": rules}))

@@ -37,3 +37,11 @@ def too_far_in_two_steps() -> Asked:
     """Two runs in one change go no further than one."""
     two = ONE.run({HAPPY: {"good": factor(1.0)}}, day=2)
     return ask(ONE, two.run({HAPPY: {"good": factor(1.1)}}, day=3))
+
+
+@cases.blocked("factor goes from 0.9 to 1.1, by more than 0.15 of it in one change")
+def too_far_back_to_what_the_change_brings() -> Asked:
+    """Nor does a roll-back to a version of the same change."""
+    two = ONE.run({HAPPY: {"good": factor(1.1)}}, day=2)
+    three = two.run({HAPPY: {"good": factor(1.0)}}, day=3)
+    return ask(ONE, three.rollback(2, day=4))

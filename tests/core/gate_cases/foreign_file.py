@@ -65,3 +65,11 @@ def a_registry_unmade() -> Asked:
 def in_another_registry() -> Asked:
     """What lies in a registry inside is not judged here, and that is said."""
     return ask(INNER, INNER.but({"other/a/b-calibration.json": b"?"}))
+
+
+@cases.blocked("is no file of a registry")
+def in_a_version_folder_where_files_may_be() -> Asked:
+    """No policy for other files opens the folder of a run."""
+    lax = b"gate: {files: ['*'], severities: {foreign-file: warning}}\n"
+    base = Registry.new(lax).run({HAPPY: 0.5})
+    return ask(base, base.run({HAPPY: 0.7}, day=2).but({"essentia/effnet/v2/x.sh": b"x\n"}))

@@ -27,3 +27,10 @@ def another_where_that_is_an_error() -> Asked:
         {HAPPY: {"yes": deciding()}}
     )
     return ask(base, base.run({HAPPY: {"yes": deciding(0.6, has_holdout=False)}}, day=2))
+
+
+@cases.allowed
+def chosen_on_the_same() -> Asked:
+    """Without holdouts on either side the items of the choice are compared, if they are alike."""
+    one = Registry.new().run({HAPPY: {"yes": deciding(has_holdout=False)}})
+    return ask(one, one.run({HAPPY: {"yes": deciding(0.6, has_holdout=False)}}, day=2))

@@ -33,3 +33,9 @@ def by_a_run() -> Asked:
 def by_hand() -> Asked:
     """Somebody who promotes it by name may do it, and it is said."""
     return ask(HELD, HELD.unpin(day=4).promote(2, day=5))
+
+
+@cases.blocked("the reference loses the label 'no'")
+def held_where_a_run_left_it() -> Asked:
+    """To hold the reference where a run has moved it is no decision to lose a label."""
+    return ask(ONE, ONE.run({HAPPY: {"yes": scored(0.5)}}, day=2).pin(2, day=3).unpin(day=4))

@@ -98,3 +98,83 @@ def a_workflow_outside() -> Asked:
 def other_attributes() -> Asked:
     """Attributes can turn line ends in every clone: a change is said."""
     return ask(BASE, BASE.but({".gitattributes": b"* text=auto\n"}))
+
+
+@cases.blocked("can change bytes in checkouts", severity="warning")
+def other_attributes_above() -> Asked:
+    """Attributes of a folder above the registry's count as well."""
+    return ask(BASE, BASE.but({"README.md": b"x\n"}), folder="cal/reg", outside=[".gitattributes"])
+
+
+@cases.allowed
+def other_attributes_beside() -> Asked:
+    """Those of a folder beside it do not."""
+    head = BASE.but({"README.md": b"x\n"})
+    return ask(BASE, head, folder="cal/reg", outside=["code/.gitattributes"])
+
+
+HEADS = Registry.new(
+    b"thresholds: {jsd: 0.1}\nheads:\n"
+    b"  'musicnn/*': {min_samples: 200, gate: {min_f1: 0.3, severities: {name: error}}}\n"
+    b"  '*/danceability': {thresholds: {jsd: 0.05}}\n"
+)
+
+
+def for_heads(music: bytes, rest: bytes = b"") -> Asked:
+    rules = b"\nthresholds: {jsd: 0.1}\nheads:\n  'musicnn/*': {" + music + b"}\n"
+    return ask(
+        HEADS, ruled(HEADS, rules + b"  '*/danceability': {thresholds: {jsd: 0.05}}\n" + rest)
+    )
+
+
+KEPT = b"min_samples: 200, gate: {min_f1: 0.3, severities: {name: error}}"
+
+
+@cases.blocked("heads.musicnn/*.gate changed", severity="note")
+def tighter_for_some_heads() -> Asked:
+    """A block for some heads is tighter if every number in it is, or stays as it was."""
+    return for_heads(b"min_samples: 200, gate: {min_f1: 0.4, severities: {name: error}}")
+
+
+@cases.blocked("heads.musicnn/* changed", severity="note")
+def more_samples_for_some_heads() -> Asked:
+    """Rules of drift for some heads likewise."""
+    return for_heads(KEPT.replace(b"200", b"300"))
+
+
+@cases.blocked("heads.new/*.gate changed", severity="note")
+def a_new_pattern_that_is_tightest() -> Asked:
+    """A new pattern is tighter if it asks for more than anything that it could win over."""
+    return for_heads(KEPT, b"  'new/*': {gate: {min_f1: 0.3}}\n")
+
+
+@cases.blocked("heads.new/*.gate loosened", severity="warning")
+def a_new_pattern_that_could_win() -> Asked:
+    """If any other asks for more, it may be looser for a head that both are about."""
+    return for_heads(KEPT, b"  'new/*': {gate: {min_f1: 0.2}}\n")
+
+
+@cases.blocked("heads.new/* loosened", severity="warning")
+def a_new_pattern_for_drift_that_could_win() -> Asked:
+    """In rules of drift as well."""
+    return for_heads(KEPT, b"  'new/*': {thresholds: {jsd: 0.07}}\n")
+
+
+@cases.blocked("heads.musicnn/*.gate loosened", severity="warning")
+def a_key_taken_away() -> Asked:
+    """What is asked for no more is looser."""
+    return for_heads(b"min_samples: 200, gate: {severities: {name: error}}")
+
+
+@cases.blocked("heads.musicnn/* loosened", severity="warning")
+def an_assumption_for_some_heads() -> Asked:
+    """An assumption is neither tighter nor looser, and counts as looser."""
+    return for_heads(KEPT + b", policy: {promote_on: drift}")
+
+
+@cases.blocked("heads loosened: ['musicnn/*', '*/danceability']", severity="warning")
+def patterns_in_another_order() -> Asked:
+    """Another order of patterns is looser: the later one wins."""
+    text = HEADS.tree["registry.yaml"]
+    music, dance = text.split(b"heads:\n")[1].splitlines(keepends=True)
+    return ask(HEADS, HEADS.but({"registry.yaml": text.replace(music + dance, dance + music)}))

@@ -46,8 +46,22 @@ def too_many_bytes() -> Asked:
     return ask(base, base.run({HAPPY: 0.5}))
 
 
-@cases.blocked("bytes, at most 2,000 are read")
+@cases.blocked("bytes, at most 2,000 are allowed")
 def too_large_a_file() -> Asked:
     """A file that is too large is not read."""
     base = limited(b"max_document_bytes: 2000")
     return ask(base, base.run({HAPPY: 0.5}))
+
+
+@cases.blocked("has 5,000 bytes, at most 4,500 are allowed")
+def too_large_a_file_of_another_kind() -> Asked:
+    """Nor may any other file be larger than a document."""
+    base = limited(b"max_document_bytes: 4500")
+    return ask(base, base.but({"docs/data.bin": b"x" * 5000}))
+
+
+@cases.blocked("brings 5,000 bytes, at most 1,000 are judged in one change")
+def too_many_bytes_of_other_files() -> Asked:
+    """Other files count among the bytes of a change."""
+    base = limited(b"max_change_bytes: 1000")
+    return ask(base, base.but({f"docs/{n}.bin": b"x" * 500 for n in range(10)}))

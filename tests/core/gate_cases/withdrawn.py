@@ -62,3 +62,10 @@ def on_the_list_in_silence() -> Asked:
     why = {"by": "Eve", "why": "because", "since": "2026-10-03T12:00:00.000Z"}
     head = TWO.withdraw(1, day=3).edited("withdrawn.json", "heads", HAPPY.full, "v1", why)
     return ask(TWO, head.but({"moves/1.json": None}))
+
+
+@cases.blocked("holds the numbers of v2, which is withdrawn 2026-10-03", severity="warning")
+def the_same_numbers_again() -> Asked:
+    """Its numbers under a new version, of an input that is said to be another, are said."""
+    base = GONE.unpin(day=4)
+    return ask(base, base.run({HAPPY: 0.7, DANCE: 0.4}, day=5))

@@ -2,9 +2,10 @@
 
 F1, false positive rate, recall and precision are computed from the stored counts of the holdout
 (or, without one, of the items that the threshold was chosen on) and compared with the base's
-policy; so is the calibration error of probabilities. On the same holdout F1 may not fall by more
+policy; so is the calibration error of probabilities. On the same items F1 may not fall by more
 than `max_f1_drop`, unless its interval reaches the old one. A figure that is missing fails. Where
-a person goes back to an earlier version, all of it is a warning: the way back is never barred.
+a person goes back to a version that the base has left behind, all of it is a warning: the way
+back is never barred.
 """
 
 from __future__ import annotations
@@ -13,7 +14,14 @@ from collections.abc import Iterator
 
 from calreg.documents import LabelCalibration, Trial
 from calreg.gate.case import Case
-from calreg.gate.figures import ECE, drop_problem, figures_of, limit_problems, trial_of
+from calreg.gate.figures import (
+    ECE,
+    drop_problem,
+    figures_of,
+    limit_problems,
+    shared_trials,
+    trial_of,
+)
 from calreg.gate.rule import Rule
 from calreg.gate.said import Said
 from calreg.gate.values import Severity
@@ -25,7 +33,7 @@ __all__ = ["RULE", "check"]
 def check(case: Case) -> Iterator[Said]:
     """Every label of a reference that changes and does not keep the policy."""
     for name, before, after in case.comparisons():
-        goes_back = case.decided_by_hand(name, "rollback", "withdraw")
+        goes_back = case.goes_back(name)
         for label, found in after.labels.items():
             old = before.labels.get(label) if before is not None else None
             for problem, severity in _label(case, name, found, old):
@@ -74,16 +82,17 @@ def _is_silent(label: LabelCalibration | None) -> bool:
 def _fallen(
     case: Case, name: HeadName, label: LabelCalibration, old: LabelCalibration | None
 ) -> Iterator[_Problem]:
-    now, then = label.holdout, old.holdout if old is not None else None
-    if now is None or then is None or now.digest != then.digest:
+    shared = shared_trials(old, label) if old is not None else None
+    if shared is None:
         return
+    then, now = shared
+    is_holdout = now is label.holdout
     if (now.positives, now.negatives) != (then.positives, then.negatives):
-        yield (
-            f"the same holdout has {_classes(then)} in the reference, and {_classes(now)} here",
-            None,
-        )
+        what = "the same holdout has" if is_holdout else "the same items to choose on have"
+        yield f"{what} {_classes(then)} in the reference, and {_classes(now)} here", None
     elif now.confusion is not None and then.confusion is not None:
-        found = drop_problem(then.confusion, now.confusion, case.policy(name), "on the holdout")
+        where = "on the holdout" if is_holdout else "where it was chosen"
+        found = drop_problem(then.confusion, now.confusion, case.policy(name), where)
         if found is not None:
             text, is_chance = found
             yield (f"{text}, within its interval", "note") if is_chance else (text, None)

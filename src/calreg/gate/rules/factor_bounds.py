@@ -31,9 +31,7 @@ def check(case: Case) -> Iterator[Said]:
                     f"group {label!r}: {problem}",
                     name.reference_path,
                     name.full,
-                    severity="warning"
-                    if case.decided_by_hand(name, "rollback", "withdraw")
-                    else None,
+                    severity="warning" if case.goes_back(name) else None,
                     pointer=("labels", label, "factor"),
                 )
 

@@ -19,7 +19,7 @@ _WORDS = {
     "120000": "a symbolic link",
     "160000": "a submodule",
     "100755": "executable",
-    "040000": "a folder in the place of a file",
+    "040000": "a folder without files",
 }
 
 

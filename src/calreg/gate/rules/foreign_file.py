@@ -36,7 +36,14 @@ def check(case: Case) -> Iterator[Said]:
             )
         elif _is_index(path):
             continue  # a rule of its own
-        elif version_folder(path) is not None or not _is_allowed(path, patterns):
+        elif version_folder(path) is not None:
+            yield Said(
+                "is no file of a registry",
+                path,
+                severity="error",  # no policy opens a folder that is named by its tree
+                hint="Leave it out: in the folder of a run there is nothing but the run.",
+            )
+        elif not _is_allowed(path, patterns):
             yield Said(
                 "is no file of a registry",
                 path,

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from calreg.documents import LabelCalibration
 from calreg.gate.case import Case
+from calreg.gate.figures import shared_trials
 from calreg.gate.rule import Rule
 from calreg.gate.said import Said
 
@@ -40,8 +41,7 @@ def check(case: Case) -> Iterator[Said]:
 def _is_other(before: LabelCalibration, after: LabelCalibration) -> bool:
     if before.decision is None or after.decision is None:
         return False
-    now, then = after.holdout, before.holdout
-    return now is None or then is None or now.digest != then.digest
+    return shared_trials(before, after) is None
 
 
 RULE = Rule("holdout-changed", "compared on the same items", "warning", "note", check)

@@ -29,9 +29,24 @@ def check(case: Case) -> Iterator[Said]:
         yield from _unknown_rules(case)
     for path in case.files.runs_things:
         yield Said("decides what checks this registry, and is changed", path, severity="warning")
-    for path in case.files.touches if case.known.side is not None else ():
-        if path.rpartition("/")[2] == ".gitattributes":
-            yield Said("can change bytes in checkouts, and is changed", path, severity="warning")
+    for path in _attributes(case) if case.known.side is not None else ():
+        yield Said("can change bytes in checkouts, and is changed", path, severity="warning")
+
+
+def _attributes(case: Case) -> list[str]:
+    """Touched files that say how files of the registry are checked out: in it, or above it."""
+    folder = f"{case.change.folder}/"
+    outside = (touch.path for touch in case.change.outside)
+    above = {f"/{path}" for path in outside if folder.startswith(_folder(path))}
+    return sorted(path for path in {*case.files.touches, *above} if _last(path) == ".gitattributes")
+
+
+def _folder(path: str) -> str:
+    return path[: path.rfind("/") + 1]
+
+
+def _last(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _rules(case: Case) -> Iterator[Said]:

@@ -16,12 +16,13 @@ __all__ = ["RULE", "check"]
 
 
 def check(case: Case) -> Iterator[Said]:
-    """Each file that was not read for its size; what is too much in all is said before."""
+    """Each file that is too large, whatever it is; what is too much in all is said before."""
     limit = case.known.settings.gate.max_document_bytes
     for path, size in case.too_large.items():
-        head = case.files.places[path].head
+        place = case.files.places.get(path)
+        head = place.head if place is not None else None
         yield Said(
-            f"has {size:,} bytes, at most {limit:,} are read",
+            f"has {size:,} bytes, at most {limit:,} are allowed",
             path,
             head.full if head else None,
         )

@@ -50,7 +50,8 @@ def _is_unreadable(case: Case, path: str) -> bool:
 def _problem(case: Case, name: HeadName, row: HeadRow | None) -> str:
     before, after, expected = case.before(name), case.after(name), case.story.references.get(name)
     was = f"v{before.version}" if before is not None else "none"
-    now = f"v{after.version}" if after is not None else "none"
+    unread = "what cannot be read" if _is_there(case, name) else "none"
+    now = f"v{after.version}" if after is not None else unread
     moved = f"goes from {was} to {now}"
     should = f"v{expected.version}" if expected is not None else "none"
     if name not in case.last_steps:
@@ -60,6 +61,12 @@ def _problem(case: Case, name: HeadName, row: HeadRow | None) -> str:
     if was == now and _is_untouched(case, name):
         return f"stays at {was}, and should go to {should}"
     return f"{moved}, and what this change records leaves it at {should}"
+
+
+def _is_there(case: Case, name: HeadName) -> bool:
+    """Whether the file of a reference is touched and there."""
+    touch = case.files.touches.get(name.reference_path)
+    return touch is not None and touch.new is not None
 
 
 def _is_untouched(case: Case, name: HeadName) -> bool:

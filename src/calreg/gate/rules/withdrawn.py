@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from calreg.documents import Withdrawn
+from calreg.documents import Calibration, Withdrawn, load_calibration
 from calreg.gate.case import Case
+from calreg.gate.known import loaded_base
 from calreg.gate.rule import Rule
 from calreg.gate.said import Said
 from calreg.names import WITHDRAWN_PATH, HeadName
@@ -23,6 +24,7 @@ def check(case: Case) -> Iterator[Said]:
         if step.refusal is not None and step.refusal.code == "withdrawn":
             yield Said(step.refusal.message, step.path, hint=step.refusal.hint)
     yield from _references(case)
+    yield from _copies(case)
     yield from _list(case)
 
 
@@ -42,6 +44,34 @@ def _references(case: Case) -> Iterator[Said]:
                     hint=f"calreg rollback {name} --reason …",
                 )
                 break
+
+
+def _copies(case: Case) -> Iterator[Said]:
+    """References that change to the very numbers of a withdrawn version under another number.
+
+    A run on the same input is held by itself; that its input is another is only said.
+    """
+    pairs = [
+        (name, after, version, why)
+        for name, _, after in case.comparisons()
+        for version, why in case.story.withdrawn.heads.get(name.full, {}).items()
+        if version != after.version
+    ]
+    paths = (name.version_path(version) for name, _, version, _ in pairs)
+    raw = case.known.read(path for path in paths if path not in case.files.touches)
+    for name, after, version, why in pairs:
+        path = name.version_path(version)
+        held: Calibration | None = case.documents.of(path, Calibration)
+        if path in raw:
+            held = loaded_base(load_calibration, raw[path], path)
+        if held is not None and held.labels == after.labels:
+            yield Said(
+                f"holds the numbers of v{version}, which is {why.text}",
+                name.reference_path,
+                name.full,
+                severity="warning",
+                hint=f"calreg rollback {name} --reason …, or withdraw this one too.",
+            )
 
 
 def _listed(case: Case, brought: Withdrawn) -> set[HeadName]:
