@@ -27,10 +27,12 @@ __all__ = [
     "Column",
     "Connection",
     "batches",
+    "column_of",
     "connect",
     "count_rows",
     "first_non_object",
     "identifier",
+    "insert_rows",
     "literal",
     "object_keys",
     "rows_of",
@@ -110,6 +112,14 @@ def count_rows(connection: Connection, scan: str) -> int:
     return int(rows_of(connection, f"SELECT count(*) FROM {scan}")[0][0])
 
 
+def insert_rows(connection: Connection, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Put rows into a table, whatever they hold: no text of theirs becomes SQL."""
+    if rows:
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        listed = ", ".join(f"unnest(${number})" for number in range(1, len(columns) + 1))
+        connection.execute(f"INSERT INTO {table} SELECT {listed}", columns)
+
+
 def first_non_object(connection: Connection, lines: Sequence[str]) -> int | None:
     """The place of the first line that is not one JSON object; None if all are."""
     query = (
@@ -138,10 +148,11 @@ def batches(
     with c_array_stream(connection.sql(query)) as stream:
         for batch in stream:
             view = batch.view()
-            yield [_column(view.child(number)) for number in range(batch.n_children)]
+            yield [column_of(view.child(number)) for number in range(batch.n_children)]
 
 
-def _column(view: Any) -> Column:
+def column_of(view: Any) -> Column:
+    """A column of a batch as an array of its own, and where it is null (None: nowhere)."""
     start, stop = view.offset, view.offset + view.length
     # A copy: the engine frees a batch's memory with the batch, whoever still looks at it.
     array = (

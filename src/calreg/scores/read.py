@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,13 +12,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from calreg.calibrate.distribution import describe_sorted
-from calreg.documents.calibration import Distribution
-from calreg.documents.strict import canonical_bytes, digest_of
 from calreg.errors import InputError
 from calreg.names import HeadName, check_label
+from calreg.scores.described import Described, Found, by_head, described_label, digest_of_labels
 from calreg.scores.engine import Connection, connect
 from calreg.scores.gather import Gather
 from calreg.scores.layout import (
@@ -34,7 +29,7 @@ from calreg.scores.layout import (
 from calreg.scores.long import read_long
 from calreg.scores.rejects import Suspect, counts_by_reason, first_rejects, refuse_too_many
 from calreg.scores.sources import Source, about_rows, find_files, find_sources
-from calreg.scores.table import HeadScores, Reject, Scores, ScoreTable
+from calreg.scores.table import Reject, Scores, ScoreTable
 from calreg.scores.wide import read_wide
 
 __all__ = ["DEFAULT_MEMORY_BYTES", "read_scores"]
@@ -46,21 +41,10 @@ Progress: TypeAlias = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Described:
-    """One label's numbers and the sha256 of its sorted scores."""
-
-    distribution: Distribution
-    digest: str
-
-
-_Found: TypeAlias = dict[tuple[HeadName, str], _Described]
-
-
-@dataclass(frozen=True, slots=True)
 class _Reading:
     """All that the first look found."""
 
-    found: _Found
+    found: Found
     heads: Mapping[HeadName, NamedHead]
     rows: int
     suspects: Sequence[Suspect]
@@ -115,9 +99,10 @@ def read_scores(
     refuse_too_many(reading.rows, counts, first, max_rate=max_reject_rate, where=where)
     if progress is not None:
         progress(reading.rows, reading.rows)
+    names = {name: head.display_name for name, head in reading.heads.items()}
     return Scores(
-        heads=_by_head(reading),
-        digest=_digest(reading.found),
+        heads=by_head(reading.found, names),
+        digest=digest_of_labels(reading.found),
         rows=reading.rows,
         accepted=reading.accepted,
         rejected=counts,
@@ -182,20 +167,10 @@ class _Reader:
     def _make_gather(self, groups: int) -> Gather:
         return Gather(groups, memory_bytes=self._memory_bytes, folder=self._folder, pool=self._pool)
 
-    def _describe(self, gather: Gather, number: int, head: HeadName, label: str) -> _Described:
+    def _describe(self, gather: Gather, number: int, head: HeadName, label: str) -> Described:
         group = gather.group(number)
         grid = self._grid_of(head, label)
-        sha = hashlib.sha256()
-        try:
-            distribution = describe_sorted(
-                group.segments,
-                samples=group.samples,
-                grid=grid,
-                visit=lambda block: sha.update(_little_endian(block)),
-            )
-        except InputError as error:
-            raise InputError(error.message, where=f"{head}, label {label!r}") from error
-        return _Described(distribution, sha.hexdigest())
+        return described_label(head, label, group.segments, samples=group.samples, grid=grid)
 
     def long(self, layout: LongLayout) -> _Reading:
         """Read a long table."""
@@ -224,7 +199,7 @@ class _Reader:
         check_distinct(cells, model=self._model)
         heads = {cell.head.name: cell.head for cell in cells}
         by_text = {name.full: name for name in heads}
-        found: _Found = {}
+        found: Found = {}
         expected: dict[tuple[HeadName, str], int] = {}
         pending: list[_Chunk] = []
         chunks = read_wide(self._connection, layout, self._sources, self._make_gather, self._tick)
@@ -252,13 +227,13 @@ class _Reader:
 
     def _submit_all(
         self, gather: Gather, keys: Mapping[int, tuple[HeadName, str]]
-    ) -> dict[tuple[HeadName, str], Future[_Described]]:
+    ) -> dict[tuple[HeadName, str], Future[Described]]:
         return {
             key: self._pool.submit(self._describe, gather, number, *key)
             for number, key in keys.items()
         }
 
-    def _describe_all(self, gather: Gather, keys: Mapping[int, tuple[HeadName, str]]) -> _Found:
+    def _describe_all(self, gather: Gather, keys: Mapping[int, tuple[HeadName, str]]) -> Found:
         return {key: job.result() for key, job in self._submit_all(gather, keys).items()}
 
 
@@ -267,18 +242,14 @@ class _Chunk:
     """Columns that are being described."""
 
     gather: Gather
-    jobs: Mapping[tuple[HeadName, str], Future[_Described]]
+    jobs: Mapping[tuple[HeadName, str], Future[Described]]
 
-    def finish(self) -> _Found:
+    def finish(self) -> Found:
         """Wait for the numbers and let go of the scores."""
         try:
             return {key: job.result() for key, job in self.jobs.items()}
         finally:
             self.gather.close()
-
-
-def _little_endian(block: NDArray[np.float64]) -> memoryview:
-    return block.astype("<f8", copy=False).data
 
 
 def _rejects(
@@ -290,23 +261,3 @@ def _rejects(
         counts_by_reason(connection, reading.suspects),
         first_rejects(connection, reading.suspects),
     )
-
-
-def _by_head(reading: _Reading) -> dict[HeadName, HeadScores]:
-    labels: defaultdict[HeadName, dict[str, Distribution]] = defaultdict(dict)
-    for name, label in sorted(reading.found):
-        labels[name][label] = reading.found[name, label].distribution
-    return {
-        name: HeadScores(name, reading.heads[name].display_name, of_head)
-        for name, of_head in labels.items()
-    }
-
-
-def _digest(found: _Found) -> str:
-    """One sha256 over head, label, count and sha256 of the sorted scores of each label."""
-    rows = [
-        [name.model, name.head, label, one.distribution.samples, one.digest]
-        for (name, label), one in sorted(found.items(), key=lambda item: item[0])
-        if one.distribution.samples
-    ]
-    return digest_of(canonical_bytes({"scores": rows}))

@@ -99,7 +99,8 @@ class Scores:
     """What was read: a distribution per head and label, and what was not accepted.
 
     `digest` names the accepted scores whatever the order of rows, the number of files and
-    their format. In a wide table every cell counts as a row.
+    their format. In a wide table every cell counts as a row. `kind` is the table's form, or a
+    store, which has no files.
     """
 
     heads: Mapping[HeadName, HeadScores]
@@ -109,7 +110,7 @@ class Scores:
     rejected: Mapping[str, int]
     first_rejects: tuple[Reject, ...]
     files: tuple[str, ...]
-    kind: Literal["long", "wide"]
+    kind: Literal["long", "wide", "store"]
 
 
 @dataclass(frozen=True, slots=True)
