@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import signal
 
-__all__ = ["COLLECT_STEPS", "STEPS", "VARIABLE", "reach"]
+__all__ = ["COLLECT_STEPS", "STEPS", "STORE_STEPS", "VARIABLE", "reach"]
 
 VARIABLE = "CALREG_FAILPOINT"
 
@@ -27,6 +27,9 @@ STEPS = (
     "index-locked",
     "settled",
 )
+
+STORE_STEPS = ("scores-written", "scores-committed", "leased", "done")
+"""The steps of a store of scores, which is no repository either."""
 
 COLLECT_STEPS = (
     "header-written",

@@ -25,8 +25,8 @@ BENCHMARKS = (
     ("bench_publish.py", "1000", "50"),
     ("bench_race.py",),
     ("bench_gate.py",),
-    ("bench_race.py",),
-    ("bench_gate.py",),
+    ("bench_retag.py",),
+    ("bench_service.py",),
 )
 WITH_PEERS = (("bench_production.py",), ("bench_site.py",))
 

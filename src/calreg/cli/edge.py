@@ -35,6 +35,13 @@ _MAX_MESSAGE = 1000  # characters of an error on a terminal
 _EXTRAS = {
     "duckdb": ("develop", "duckdb, which reads score tables"),
     "nanoarrow": ("develop", "nanoarrow, which reads score tables"),
+    "fastapi": ("service", "fastapi, which serves HTTP"),
+    "prometheus_client": ("service", "prometheus-client, which counts"),
+    "pydantic_core": ("service", "pydantic, which reads requests"),
+    "starlette": ("service", "starlette, which serves HTTP"),
+    "uvicorn": ("service", "uvicorn, which serves HTTP"),
+    "sqlalchemy": ("service", "sqlalchemy, which keeps the store"),
+    "psycopg": ("service", "psycopg, which talks to PostgreSQL"),
 }
 _USERINFO = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://)[^/@\s]+@")
 

@@ -62,6 +62,11 @@ _SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "verify": ("production", "Check every installed file again."),
         "status": ("production", "Is what is installed still what the registry says?"),
         "apply": ("apply", "Write calibrated scores for raw ones."),
+        "retag": ("retag", "Which items change their outcome between two references."),
+    },
+    "Serve": {
+        "serve": ("serve", "Serve a registry over HTTP, with a dashboard."),
+        "store": ("store", "What the service's store holds; its history made anew."),
     },
     "Check": {
         "gate": ("gate", "Judge a change to the registry: may it be merged?"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import TYPE_CHECKING
+import json
+import sys
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +13,7 @@ from calreg.cli.group import Session, pass_session
 from calreg.cli.opening import open_registry
 from calreg.cli.options import json_option
 from calreg.cli.terminal import print_json, say, signs, width
+from calreg.errors import UsageError
 from calreg.names import HeadName, parse_head_at, parse_version
 
 if TYPE_CHECKING:
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from calreg.report.heads import HeadStatus
 
 __all__ = ["diff_command", "history_command", "show_command"]
+
+_LIMIT = 50  # rows that a person may read
 
 
 @click.command("show")
@@ -116,17 +121,50 @@ def _status(
     help="Only this head, by its full name or its own, or those a pattern of either matches.",
 )
 @click.option(
-    "--limit", type=click.IntRange(1), default=50, show_default=True, help="At most this many rows."
+    "--limit",
+    type=click.IntRange(1),
+    show_default="50; jsonl: all",
+    help="At most this many rows.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "jsonl"]),
+    default="table",
+    show_default=True,
+    help="jsonl: a document per line with a _key, for document databases.",
+)
+@click.option(
+    "--sql", metavar="SELECT", help="Ask the table history one question instead; it is only read."
 )
 @json_option
 @pass_session
 def history_command(
-    session: Session, *, model: str | None, head: str | None, limit: int, as_json: bool
+    session: Session,
+    *,
+    model: str | None,
+    head: str | None,
+    limit: int | None,
+    form: str,
+    sql: str | None,
+    as_json: bool,
 ) -> None:
     """What runs found, newest first: a row per head and version, and the trend of each head."""
+    is_lines = form == "jsonl"
+    if is_lines and as_json:
+        raise UsageError("--format jsonl and --json are two forms: give one")
+    if sql is not None:
+        if is_lines or model or head or limit:
+            raise UsageError("--sql takes no --model, --head, --limit or --format: say it in SQL")
+        from calreg.cli.asking import answer
+
+        answer(session, sql, as_json=as_json)
+        return
     registry = open_registry(session)
-    found = registry.history(model, head, limit)
-    if as_json:
+    found = registry.history(model, head, limit or (sys.maxsize if is_lines else _LIMIT))
+    if is_lines:
+        _print_lines(found)
+    elif as_json:
         print_json({"count": len(found), "runs": found})
     elif not found:
         say(["No runs yet.", "Next: calreg run SCORES"])
@@ -134,6 +172,16 @@ def history_command(
         from calreg.report.history import history_lines
 
         say(history_lines(found, width=width(), signs=signs()))
+
+
+def _print_lines(found: Iterable[Mapping[str, Any]]) -> None:
+    """A line per row, its key first; an empty history is no line."""
+    from calreg.store import history_key
+
+    for row in found:
+        key = history_key(row["model_name"], row["head_name"], row["version"])
+        line = json.dumps({"_key": key, **row}, ensure_ascii=False, allow_nan=False)
+        click.echo(line.encode("utf-8", "backslashreplace"))
 
 
 @click.command("diff")

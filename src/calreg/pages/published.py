@@ -96,6 +96,7 @@ def index_page(
     signed_by: Sequence[PublicKey],
     threshold: int,
     withdrawn: Withdrawn,
+    dashboard: str | None = None,
 ) -> bytes:
     """The first page: what is published, until when it is current, and who signed it.
 
@@ -105,6 +106,7 @@ def index_page(
         signed_by: The keys whose signatures were verified.
         threshold: How many must sign; 0 for a registry without keys.
         withdrawn: The versions unfit for use.
+        dashboard: The way to it; None if there is none.
     """
     heads = sum(entry.heads for entry in index.models.values())
     return page(
@@ -112,6 +114,8 @@ def index_page(
         "./",
         tag("h1", index.registry),
         tag("p", _first_words(index, heads, signed_by)),
+        tag("p", tag("a", "Dashboard", href=dashboard), ": have the heads settled, and what has "
+            "drifted?") if dashboard else None,
         command("./"),
         *([_found_list(rows, "./"), _models(index)] if rows else [_model_list(index)]),
         _signatures(index, signed_by, threshold),

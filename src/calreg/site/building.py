@@ -22,6 +22,7 @@ from calreg.pages.published import (
     row_of,
 )
 from calreg.site.compressed import gzipped
+from calreg.site.dashboard import CHARTS, FOLDER, Dashboard, Of
 from calreg.site.source import Reference, SiteSource
 from calreg.site.writing import SiteFolder
 
@@ -53,6 +54,9 @@ class Built:
         unchanged: Files that were there already, byte for byte.
         removed: Files of an older build that are no more.
         bytes: Of all files together, compressed variants included.
+        dashboard: The commit that the dashboard shows; None if there is none.
+        drawn: How many heads' pages were made anew.
+        has_charts: Whether the library that draws them is there.
     """
 
     folder: str
@@ -65,6 +69,9 @@ class Built:
     unchanged: int
     removed: int
     bytes: int
+    dashboard: str | None = None
+    drawn: int = 0
+    has_charts: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """The result as plain values."""
@@ -81,6 +88,8 @@ def build(
     *,
     branch: str = "stable",
     is_offline: bool = False,
+    dashboard: Of = "published",
+    charts: int = CHARTS,
     progress: Progress | None = None,
 ) -> Built:
     """Make a folder the static site of what is published.
@@ -91,6 +100,9 @@ def build(
         folder: Where; made if it is not there.
         branch: The branch that production reads.
         is_offline: Ask no remote: what was fetched before must do.
+        dashboard: What the dashboard shows: the commit that was published, the working branch
+            as this clone has it, or that there is none.
+        charts: On how many heads' pages charts are drawn.
         progress: Told now and then.
 
     Raises:
@@ -100,7 +112,10 @@ def build(
     """
     source = SiteSource.open(repository, prefix, branch=branch, is_offline=is_offline)
     with SiteFolder.opened(folder) as site:
-        _Making(site, source, progress or _silent).put_all()
+        shown = Dashboard.of(repository, prefix, source, dashboard, charts=charts)
+        making = _Making(site, source, progress or _silent, has_dashboard=shown is not None)
+        making.put_all()
+        drawn = shown.put_into(site, making.put) if shown is not None else 0
         last = [INDEX_SIGNATURE_PATH, f"{INDEX_PATH}.gz", INDEX_PATH]
         settled = site.settle(last=last)
     index = source.index
@@ -115,6 +130,9 @@ def build(
         unchanged=settled.unchanged,
         removed=settled.removed,
         bytes=settled.bytes,
+        dashboard=shown.commit if shown is not None else None,
+        drawn=drawn,
+        has_charts=shown.has_charts if shown is not None else True,
     )
 
 
@@ -125,8 +143,11 @@ def _silent(_done: int, _total: int) -> None:
 class _Making:
     """A build under way: files as they are made, and what is left to say on the first page."""
 
-    def __init__(self, site: SiteFolder, source: SiteSource, progress: Progress) -> None:
+    def __init__(
+        self, site: SiteFolder, source: SiteSource, progress: Progress, *, has_dashboard: bool
+    ) -> None:
         self._site, self._source, self._progress = site, source, progress
+        self._has_dashboard = has_dashboard
         self._total = len(source.stable.before.heads)
         self._done = 0
         self._rows: list[Row] = []
@@ -138,12 +159,12 @@ class _Making:
             self._put_model(model, references)
             self._progress(self._done, self._total)
         for path, raw in self._source.model_indexes():
-            self._put(path, raw)
+            self.put(path, raw)
         for path, raw in self._source.top().items():
-            self._put(path, raw)
+            self.put(path, raw)
         self._put_pages()
 
-    def _put(self, path: str, raw: bytes) -> None:
+    def put(self, path: str, raw: bytes) -> None:
         """A file, and its compressed variant beside it."""
         self._site.put(path, raw)
         if path.endswith(_COMPRESSED):
@@ -154,13 +175,13 @@ class _Making:
         packed = _Packing(model)
         rows = []
         for reference in references:
-            self._put(reference.head.reference_path, reference.raw)
+            self.put(reference.head.reference_path, reference.raw)
             packed.add(reference)
             rows.append(self._put_head(reference))
         raw = packed.raw()
         if raw is not None:
-            self._put(packed_path(model), raw)
-        self._put(f"{model}/{_PAGE}", model_page(index, model, rows, is_packed=raw is not None))
+            self.put(packed_path(model), raw)
+        self.put(f"{model}/{_PAGE}", model_page(index, model, rows, is_packed=raw is not None))
         self._done += len(rows)
         if self._total <= MAX_LISTED:
             self._rows += rows
@@ -177,12 +198,12 @@ class _Making:
             date=date,
             withdrawn=self._source.withdrawn,
         )
-        self._put(head_page_path(reference.head), html)
+        self.put(head_page_path(reference.head), html)
         return row_of(calibration, date)
 
     def _put_pages(self) -> None:
         source = self._source
-        self._put(
+        self.put(
             _PAGE,
             index_page(
                 source.index,
@@ -190,9 +211,10 @@ class _Making:
                 signed_by=source.signed_by,
                 threshold=source.threshold,
                 withdrawn=source.withdrawn,
+                dashboard=f"./{FOLDER}/index.html" if self._has_dashboard else None,
             ),
         )
-        self._put("404.html", missing_page(source.index.registry))
+        self.put("404.html", missing_page(source.index.registry))
         self._site.put(_NO_JEKYLL, b"")
 
 

@@ -105,6 +105,14 @@ class SiteFolder:
         beside.write_bytes(raw)
         self._files[path] = beside
 
+    def held(self, path: str) -> bytes | None:
+        """What an older build of ours left at a path; None if it is not there, or not ours."""
+        if path not in self._before:
+            return None
+        place = self.root / path
+        about = _about(place)
+        return place.read_bytes() if about is not None and stat.S_ISREG(about.st_mode) else None
+
     def settle(self, *, last: Sequence[str]) -> Settled:
         """Make the folder hold what was put, and of our older files nothing else.
 

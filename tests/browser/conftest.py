@@ -1,0 +1,72 @@
+"""Headless Chromium, as a Linux distribution ships it, and pages to look at.
+
+Where it must be there (in CI, or with CALREG_REQUIRE_CHROMIUM) its absence is a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+_TESTS = Path(__file__).parents[1]
+sys.path += [str(_TESTS / "service"), str(_TESTS / "shell")]
+
+from browsing import FLAGS, SCREENSHOTS, Tab, watched_tab  # noqa: E402 -- needs the paths above
+
+collect_ignore = ["conftest.py"]
+
+
+def _chromium() -> str:
+    wanted = os.environ.get("CALREG_CHROMIUM", "/usr/bin/chromium")
+    found = shutil.which(wanted)
+    if found is not None:
+        return found
+    message = f"no Chromium at {wanted}: apt-get install chromium, or set CALREG_CHROMIUM"
+    if os.environ.get("CI") or os.environ.get("CALREG_REQUIRE_CHROMIUM"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """One browser for all tests."""
+    path = _chromium()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def tab(chromium: Browser) -> Iterator[Tab]:
+    """A fresh tab that must stay without an error and without a request to elsewhere."""
+    with watched_tab(chromium) as found:
+        yield found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def home(tmp_path_factory) -> Iterator[None]:
+    """A name and an email for git, and no variables of its or ours."""
+    folder = tmp_path_factory.mktemp("home")
+    (folder / ".gitconfig").write_text(
+        "[user]\n\tname = Ada Lovelace\n\temail = ada@example.org\n", encoding="utf-8"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("GIT_", "CALREG_"))]:
+            if name not in {"CALREG_CHROMIUM", "CALREG_REQUIRE_CHROMIUM"}:
+                patch.delenv(name)
+        patch.setenv("HOME", str(folder))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def screenshots() -> Path:
+    """Where pictures of pages go; CI keeps them."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    return SCREENSHOTS
