@@ -1,6 +1,6 @@
 """Headless Chromium, as a Linux distribution ships it, and pages to look at.
 
-Where it must be there (in CI, or with CALREG_REQUIRE_CHROMIUM) its absence is a failure.
+Where it must be there (in CI, or with CALREG_REQUIRE) its absence is a failure.
 """
 
 from __future__ import annotations
@@ -22,13 +22,17 @@ from browsing import FLAGS, SCREENSHOTS, Tab, watched_tab  # noqa: E402 -- needs
 collect_ignore = ["conftest.py"]
 
 
+# Read before any fixture cleans the environment.
+_REQUIRED = bool(os.environ.get("CALREG_REQUIRE") or os.environ.get("CI"))
+_WANTED = os.environ.get("CALREG_CHROMIUM", "/usr/bin/chromium")
+
+
 def _chromium() -> str:
-    wanted = os.environ.get("CALREG_CHROMIUM", "/usr/bin/chromium")
-    found = shutil.which(wanted)
+    found = shutil.which(_WANTED)
     if found is not None:
         return found
-    message = f"no Chromium at {wanted}: apt-get install chromium, or set CALREG_CHROMIUM"
-    if os.environ.get("CI") or os.environ.get("CALREG_REQUIRE_CHROMIUM"):
+    message = f"no Chromium at {_WANTED}: apt-get install chromium, or set CALREG_CHROMIUM"
+    if _REQUIRED:
         pytest.fail(message)
     pytest.skip(message)
 
@@ -59,8 +63,7 @@ def home(tmp_path_factory) -> Iterator[None]:
     )
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("GIT_", "CALREG_"))]:
-            if name not in {"CALREG_CHROMIUM", "CALREG_REQUIRE_CHROMIUM"}:
-                patch.delenv(name)
+            patch.delenv(name)
         patch.setenv("HOME", str(folder))
         yield
 

@@ -7,37 +7,47 @@ from pathlib import Path
 
 import pytest
 from browsing import PHONE, Tab, watched_tab
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 from running_service import Service, rows_of, served, table
 from watched import NASTY, SETTLED, Head, make
 
+from calreg import cli
 from calreg.git import Repository
+from calreg.pages.board import head_place, top_place
+from calreg.pages.drawing import drawer
+from calreg.pages.one_head import head_page
+from calreg.pages.overview import overview_page
 from calreg.registry import Registry
 from calreg.report.numbers import count_text
 from calreg.site import build
+from calreg.site.observing import detail_of, observe
 
 HAPPY = "essentia/effnet/mood_happy"
 PATHS = ("/", "/runs", "/gate", f"/heads/{HAPPY}")
 
 
 @pytest.fixture(scope="module")
-def service(home, tmp_path_factory) -> Iterator[Service]:
-    """A service over a registry of five heads and four runs; nobody changes it."""
-    folder = make(tmp_path_factory.mktemp("served") / "music")
-    with served(folder) as found:
+def music(home, tmp_path_factory) -> Path:
+    """A registry of five heads and four runs, published."""
+    folder = make(tmp_path_factory.mktemp("made") / "music")
+    assert cli.call(["--registry", str(folder), "stable", "publish"]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def service(music) -> Iterator[Service]:
+    """A service over it; nobody changes it."""
+    with served(music) as found:
         assert found.state.watch.wait_until_settled(60)
         yield found
 
 
 @pytest.fixture(scope="module")
-def site(home, tmp_path_factory) -> Path:
+def site(music, tmp_path_factory) -> Path:
     """The same as files."""
-    from calreg import cli
-
-    folder = make(tmp_path_factory.mktemp("built") / "music")
-    assert cli.call(["--registry", str(folder), "stable", "publish"]) == 0
-    build(Repository.find(folder), "", folder.parent / "site")
-    return folder.parent / "site" / "_dashboard"
+    folder = tmp_path_factory.mktemp("built") / "site"
+    build(Repository.find(music), "", folder)
+    return folder / "_dashboard"
 
 
 def check(tab: Tab, host: str | None) -> None:
@@ -140,7 +150,7 @@ def test_a_run_is_started_and_its_progress_is_seen(chromium, tmp_path):
         expect(said).to_contain_text("Run 2 is done", timeout=60_000)
         told = steps.json_value()
         assert told[0] == "Starting a run…"
-        assert len(told) > 1
+        assert any(one.startswith("Run under way: ") for one in told)
         said.get_by_role("link", name="Show it").click()
         expect(page.get_by_text("Run 2, ", exact=False).first).to_be_visible()
         expect(page.get_by_label("Key")).to_have_value(service.token)
@@ -257,30 +267,39 @@ def test_print_is_dark_on_light(chromium, service):
         assert not page.get_by_role("button", name="Start a run").is_visible()
 
 
-def test_hostile_names_do_nothing(chromium, tmp_path):
+def test_hostile_names_do_nothing(tab, tmp_path):
     """Markup in labels and names is read as text; no dialog opens and nothing is asked for."""
     head = Head("m/h", labels=(NASTY, "<img src=x onerror=alert(1)>"), display_name=NASTY)
-    folder = make(tmp_path / "music", (head,), runs=2)
-    with served(folder) as service, watched_tab(chromium) as tab:
-        dialogs: list[str] = []
-        tab.page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
-        for path in ("/", "/heads/m/h"):
-            page = tab.open(f"{service.url}{path}")
-            assert page.locator("img").count() == 0
-        assert page.get_by_text(NASTY).count() >= 2
-        check(tab, f"127.0.0.1:{service.port}")
-        tab.picture("hostile-head")
+    registry = Registry.open(make(tmp_path / "music", (head,), runs=2))
+    observed = observe(registry)
+    detail = detail_of(registry.at(), observed.by_name["m/h"])
+    draw = drawer()
+    written = {
+        "overview": overview_page(observed, top_place(is_served=True), draw=draw, can_run=True),
+        "head": head_page(observed, detail, head_place(head.head, is_served=True), draw=draw),
+    }
+    dialogs: list[str] = []
+    tab.page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+
+    for name, raw in written.items():
+        (tmp_path / f"{name}.html").write_bytes(raw)
+        page = tab.open((tmp_path / f"{name}.html").as_uri())
+        assert page.locator("img").count() == 0
+        assert page.get_by_text(NASTY).count() >= 1
 
     assert dialogs == []
+    check(tab, None)
+    tab.picture("hostile-head")
 
 
-def test_nothing_yet_is_a_page_too(chromium: Browser, tmp_path):
+def test_nothing_yet_is_a_page_too(tab, tmp_path):
     """A registry without a run has an overview that says what to do."""
-    folder = make(tmp_path / "music", (), runs=0)
-    with served(folder) as service, watched_tab(chromium) as tab:
-        page = tab.open(f"{service.url}/")
-        expect(page.get_by_role("heading", level=1)).to_have_text(
-            "No head has been calibrated yet."
-        )
-        check(tab, f"127.0.0.1:{service.port}")
-        tab.picture("empty-overview")
+    registry = Registry.open(make(tmp_path / "music", (), runs=0))
+    raw = overview_page(observe(registry), top_place(is_served=False), draw=drawer())
+    (tmp_path / "empty.html").write_bytes(raw)
+
+    page = tab.open((tmp_path / "empty.html").as_uri())
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("No head has been calibrated yet.")
+    check(tab, None)
+    tab.picture("empty-overview")

@@ -106,6 +106,8 @@ def pairs(draw):
             moved[key] = (
                 value * (1.0 + shift) if key in {"temperature", "factor"} else value + shift
             )
+    if before.method == "minmax":  # a range that is turned around is refused
+        moved["p95"] = max(moved["p95"], moved["p5"] + 0.05)
     return before, replace(before, parameters=moved)
 
 

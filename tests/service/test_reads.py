@@ -3,6 +3,7 @@
 import hashlib
 
 import pytest
+from running_service import rows_of, table
 
 from calreg.client import Stamp
 from calreg.registry import Registry
@@ -71,6 +72,15 @@ def test_head_asks_without_reading(reading):
         assert asked.headers[name] == got.headers[name]
 
 
+@pytest.mark.parametrize("path", [PATH, "/admin/calibration/history?head=mood_happy&limit=7"])
+def test_what_is_kept_is_what_was_made(reading, path):
+    """The second answer, which is at hand, is the first one to the last header."""
+    first, second = reading.get(path), reading.get(path)
+
+    assert second.content == first.content
+    assert {**second.headers, "date": ""} == {**first.headers, "date": ""}
+
+
 def test_an_unknown_head_is_told_with_the_nearest(reading):
     """A slip in a name gets 404, and the name that was meant."""
     answer = reading.get("/calibrations/essentia/effnet/mood_hapy")
@@ -128,8 +138,6 @@ def test_the_history_of_an_unknown_head_is_told(reading):
 
 def test_the_history_is_current_at_once(service):
     """After a run over HTTP the history has its rows, whatever was asked for before."""
-    from running_service import rows_of, table
-
     before = service.get("/admin/calibration/history").json()["count"]
     rows = rows_of(table(service.state.registry.root.parent / "again.csv", shift=0.3))
     assert service.post("/scores", {"rows": rows}).status_code == 200
