@@ -1,7 +1,10 @@
 """The dashboard over HTTP: pages, their ETags, what follows a run, who sees them."""
 
 import gzip
+import os
 import re
+import signal
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from shutil import copytree
 
@@ -9,7 +12,17 @@ import httpx
 import pytest
 from running_service import HEADS, Service, rows_of, served, table
 
+from calreg.service.drawing import Easel
+
 HAPPY = "/heads/essentia/effnet/mood_happy"
+SPEC = {
+    "data": {"values": [{"x": 1, "y": 2}, {"x": 2, "y": 3}]},
+    "mark": {"type": "line", "color": "var(--new)"},
+    "encoding": {
+        "x": {"field": "x", "type": "quantitative"},
+        "y": {"field": "y", "type": "quantitative"},
+    },
+}
 PAGES = ("/", "/runs", "/gate", HAPPY)
 
 
@@ -230,3 +243,54 @@ def test_what_is_kept_is_bounded(reading):
 
     assert board._bytes <= dashboard._MAX_KEPT_BYTES
     assert len(board._kept) == 1
+
+
+@pytest.fixture
+def board() -> Iterator[Easel]:
+    found = Easel()
+    yield found
+    found.close()
+
+
+def test_a_lost_drawing_process_is_begun_again(board):
+    """Killed between two charts, what draws is another process, and the chart is the same."""
+    draw = board.draw
+    assert draw is not None
+    chart = draw(SPEC, "words")
+    first = board.process
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+
+    again = draw(SPEC, "words")
+
+    assert again == chart
+    assert board.process not in {None, first}
+    assert board.failures == 0
+
+
+def test_a_chart_that_cannot_be_drawn_is_words(board, capfd):
+    """A chart that ends what draws it is told in words, and the next one is drawn again."""
+    draw = board.draw
+    assert draw is not None
+
+    lost = draw({"mark": "nothing known"}, "a < b")
+
+    assert lost == '<p class="soft">This chart could not be drawn. a &lt; b</p>'
+    assert board.failures == 1
+    assert draw(SPEC, "words").startswith("<svg")
+    assert "conversion failed" in capfd.readouterr().err
+
+
+def test_what_draws_ends_with_its_service(board):
+    """Whoever closes the pipe ends the process at its other end, without a signal."""
+    draw = board.draw
+    assert draw is not None
+    draw(SPEC, "words")
+    child, pipe = board._child, board._pipe
+    assert child is not None
+    assert pipe is not None
+
+    pipe.close()
+    child.join(30)
+
+    assert child.exitcode == 0

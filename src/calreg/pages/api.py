@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from calreg.pages.board import scrolled
 from calreg.pages.html import Html, Part, joined, tag
 from calreg.pages.plain import plain_page
 
@@ -32,7 +33,7 @@ def api_page(document: Json) -> bytes:
     return plain_page(
         f"{info['title']} API",
         tag("h1", f"{info['title']} {info['version']}: the API"),
-        tag("p", info.get("description", "")),
+        tag("p", _said(info.get("description", ""))),
         program,
         tag("ul", *links),
         *(_operation(*one) for one in operations),
@@ -46,7 +47,7 @@ def _operation(method: str, path: str, operation: Json) -> Html:
     return tag(
         "section",
         tag("h2", tag("code", f"{method} {path}"), id=operation["operationId"]),
-        tag("p", operation.get("summary", "")),
+        tag("p", _said(operation.get("summary", ""))),
         needs,
         _parameters(operation),
         _body(operation),
@@ -83,7 +84,9 @@ def _schema(name: str, schema: Json) -> Html:
         for key, one in schema.get("properties", {}).items()
     ]
     fields = _table(("Field", "Type", "Meaning"), rows) if rows else None
-    return tag("section", tag("h3", name, id=name), tag("p", schema.get("description", "")), fields)
+    return tag(
+        "section", tag("h3", name, id=name), tag("p", _said(schema.get("description", ""))), fields
+    )
 
 
 def _kind(schema: Json) -> str:
@@ -108,6 +111,16 @@ def _kinds(schema: Json) -> Iterator[str]:
 
 def _table(names: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Html:
     head = tag("thead", tag("tr", *(tag("th", name, scope="col") for name in names)))
-    lines = (tag("tr", tag("td", tag("code", first)), *(tag("td", cell) for cell in rest))
+    lines = (tag("tr", tag("td", tag("code", first)), *(tag("td", _said(cell)) for cell in rest))
              for first, *rest in rows)  # fmt: skip
-    return tag("div", tag("table", head, tag("tbody", joined(lines))), class_="wide")
+    return scrolled(tag("table", head, tag("tbody", joined(lines))), names[0])
+
+
+def _said(text: str) -> Html:
+    """A sentence, what stands between backticks as code.
+
+    >>> _said("see `where`")
+    'see <code>where</code>'
+    """
+    parts = text.split("`")
+    return joined(tag("code", part) if place % 2 else part for place, part in enumerate(parts))

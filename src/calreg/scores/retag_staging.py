@@ -80,7 +80,7 @@ class Stage:
         self._made += 1
         file = literal(str(Path(self.folder) / f"staged-{self._made}.parquet"))
         with reading(source):
-            self.connection.execute(
-                f"COPY ({query}) TO {file} (FORMAT parquet, USE_TMP_FILE false)"
-            )
+            # Not compressed: half the time, and still smaller than the text.
+            options = "FORMAT parquet, COMPRESSION uncompressed, USE_TMP_FILE false"
+            self.connection.execute(f"COPY ({query}) TO {file} ({options})")
         return f"read_parquet({file})"

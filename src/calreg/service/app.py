@@ -5,6 +5,7 @@ A new part is a module with `router(state, …)` and one line in `_routers`.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import cache
@@ -34,11 +35,12 @@ def create_app(state: State) -> Guard:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await threads.read(state.start)
+        # Not in the service's own threads: at the end they may all be waiting for a database.
+        await asyncio.to_thread(state.start)
         try:
             yield
         finally:
-            await threads.read(state.close)
+            await asyncio.to_thread(state.close)
             threads.close()
 
     app = FastAPI(

@@ -1,9 +1,9 @@
 """The dashboard's pages, as the service hands them out: made once, kept, and told by their ETag.
 
 A page is made of one view of the registry and kept until that moves; a head's page until the
-head itself changes. They are made in a thread of their own, one at a time: a page that nobody
-asked for before takes a tenth of a second of a core, and whoever asks for numbers waits for
-none of it.
+head itself changes. They are made in a thread of their own, one at a time, and their charts
+in a process of its own: a page that nobody asked for before takes a tenth of a second, and
+whoever asks for numbers waits for none of it.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from calreg.documents import timestamp_text
 from calreg.errors import TransportError
 from calreg.gate import Finding
 from calreg.pages.board import Place, head_place, missing_page, top_place
-from calreg.pages.drawing import drawer
 from calreg.pages.findings import gate_page
 from calreg.pages.observed import FoundByGate, Observed
 from calreg.pages.one_head import head_key, head_page
 from calreg.pages.overview import listings, overview_page
 from calreg.pages.runs import Tried, runs_page
 from calreg.retag import RetagRules
+from calreg.service.drawing import easel
 from calreg.service.runs import run_row
 from calreg.service.served import Served
 from calreg.service.state import State
@@ -66,7 +66,8 @@ class Dashboard:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._draw = drawer()
+        self._easel = easel()
+        self._draw = self._easel.draw
         settings = state.settings
         self._can_run = settings.calibrate_heads and bool(settings.keys)
         self._rules = RetagRules(settings.retag.min_change, settings.retag.tiers)
@@ -171,7 +172,10 @@ class Dashboard:
     def _keep(self, key: object, make: Callable[[], bytes]) -> _Page:
         found = self._kept.pop(key, None)
         if found is None:
+            failures = self._easel.failures
             found = _Page.of(make())
+            if self._easel.failures > failures:
+                return found  # the next one who asks gets it whole
             self._bytes += len(found.raw) + len(found.packed)
         self._kept[key] = found
         while self._bytes > _MAX_KEPT_BYTES and len(self._kept) > 1:
