@@ -3,10 +3,13 @@
 import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import requests
 from desk import scores
 from labelled_tables import table as labelled_table
 
@@ -45,12 +48,12 @@ def elsewhere(tmp_path, monkeypatch):
     import duckdb
 
     lines = [
-        f"essentia/effnet,mood_happy,{label},{value!r}"
+        f"essentia/effnet,mood_happy,{label},track-{number},{value!r}"
         for seed, label in enumerate(("happy", "sad"))
-        for value in scores(300, seed=seed).tolist()
+        for number, value in enumerate(scores(300, seed=seed).tolist())
     ]
     table = tmp_path / "scores.csv"
-    table.write_text("model,head,label,score\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    table.write_text("model,head,label,item,score\n" + "\n".join(lines) + "\n", encoding="utf-8")
     target = tmp_path / "scores.parquet"
     duckdb.sql(f"COPY (FROM '{table}') TO '{target}'")
     for name, seed in (("calibration", 1), ("holdout", 2)):
@@ -58,6 +61,18 @@ def elsewhere(tmp_path, monkeypatch):
     predicted_and_sold(tmp_path / "predictions.jsonl", tmp_path / "outcomes.csv")
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def is_served() -> bool:
+    """Whether `calreg serve` answers and goes when it is told to; its port is any here."""
+    words = [sys.executable, "-m", "calreg", "serve", "--port", "0"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            address = re.search(r"http://[0-9.:]+", process.stderr.readline())
+            page = requests.get(address[0], timeout=60)
+        finally:
+            process.terminate()
+        return page.ok and "head" in page.text and process.wait(60) == 0
 
 
 def test_every_command_of_the_readme_works(cli, elsewhere, monkeypatch):
@@ -72,8 +87,11 @@ def test_every_command_of_the_readme_works(cli, elsewhere, monkeypatch):
         if words[1] in {"pull", "verify", "status"}:  # another machine, beside the registry
             (elsewhere / "production").mkdir(exist_ok=True)
             monkeypatch.chdir(elsewhere / "production")
-        elif words[1] in {"withdraw", "stable", "doctor"}:
+        elif words[1] in {"withdraw", "stable", "doctor", "serve", "retag"}:
             monkeypatch.chdir(elsewhere / "calibrations")
+        if words == ["calreg", "serve"]:
+            assert is_served()
+            continue
         said = cli(*words[1:])
         assert said.code == 0, f"{words}: {said.err}"
 
