@@ -99,6 +99,19 @@ def test_status_is_behind_after_a_move(cli, published, dest, drifted):
     assert "m/mood  behind" in cli("status", dest).out
 
 
+def test_a_pull_that_moves_a_reference_says_how_to_tag_again(cli, published, dest, drifted):
+    """The line that a pull ends with is a command that works in the registry."""
+    assert cli("--registry", published, "run", drifted, "--head", "m/mood").code == 0
+
+    last = cli("pull", published, dest).out.splitlines()[-1]
+
+    words = last.partition(": calreg ")[2].replace("SCORES", str(drifted)).split()
+    assert words[0] == "retag"
+    said = cli("--registry", published, *words, "--head", "m/mood")
+    assert "to tag again" in said.out
+    assert "calreg retag" not in cli("pull", published, dest).out
+
+
 def test_apply_installed_references(cli, dest, tmp_path):
     """`apply --from` writes a calibrated column beside every raw one."""
     table = wide(tmp_path / "new.csv", happy=scores(10, seed=3), sad=scores(10, seed=4))

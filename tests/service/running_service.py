@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,14 +95,20 @@ class Service:
 
 
 @contextmanager
-def served(registry: Path, *, pace: Pace | None = None, **block: Any) -> Iterator[Service]:
+def served(
+    registry: Path,
+    *,
+    pace: Pace | None = None,
+    now: Callable[[], float] = time.time,
+    **block: Any,
+) -> Iterator[Service]:
     """A service over a registry, with the settings of a block `service:`; ended afterwards.
 
-    Without `store` it is an SQLite file beside the registry's folder.
+    Without `store` it is an SQLite file beside the registry's folder; `now` is the store's clock.
     """
     block.setdefault("store", f"sqlite:///{registry.parent / 'store.db'}")
     settings = settings_with(registry, **block)
-    with Store.open(settings.store_url) as store, bound("127.0.0.1", 0) as listening:
+    with Store.open(settings.store_url, now=now) as store, bound("127.0.0.1", 0) as listening:
         state = State(settings, Registry.open(registry), store, pace=pace, environment={})
         app = create_app(state)
         is_up = threading.Event()

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from forked import forked
 
 from calreg.calibrate import describe, minmax
 from calreg.cli import call
@@ -120,16 +121,18 @@ def running(
     pace: Pace | None = None,
     environment: Mapping[str, str] | None = None,
     is_begun: bool = True,
+    is_forked: bool = True,
     **settings: Any,
 ) -> Iterator[State]:
     """A service's inside, begun, and ended with the block."""
+    pace = pace or Pace(poll_s=0.05)
     with Store.open(place.url) as store:
         state = State(
             place.settings(**settings),
             place.open(),
             store,
             environment=environment or {},
-            pace=pace or Pace(poll_s=0.05),
+            pace=forked(pace) if is_forked else pace,
         )
         if is_begun:
             state.start()

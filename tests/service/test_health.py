@@ -100,6 +100,20 @@ def test_figures_count_what_happened(registry, tmp_path):
     assert found["calreg_up"] == {("store",): 1, ("registry",): 1}
 
 
+def test_the_runs_of_a_service_are_counted(registry, tmp_path):
+    """A run that this process made is in the figures; one of a former process is not."""
+    rows = rows_of(table(tmp_path / "rows.csv", shift=0.4))
+    with served(registry) as service:
+        service.post("/scores", {"rows": rows})
+        assert service.post("/admin/calibration/run").status_code == 200
+        found = figures(service)
+    with served(registry) as service:
+        later = figures(service)
+
+    assert found["calreg_run_seconds_count"] == {("ok",): 1}
+    assert "calreg_run_seconds_count" not in later
+
+
 def test_a_run_is_counted_once():
     """A run that ended is in the figures with its time, however often somebody looks."""
     metrics, seen = Metrics(), Revision(1, 1, 1)
@@ -110,10 +124,11 @@ def test_a_run_is_counted_once():
     metrics.ran(runs)
     metrics.ran(runs)
 
-    text = metrics.text().decode()
-    assert 'calreg_run_seconds_count{outcome="ok"} 1.0' in text
-    assert 'calreg_run_seconds_sum{outcome="ok"} 2.5' in text
-    assert 'outcome="running"' not in text
+    samples = [sample for metric in metrics.of_runs() for sample in metric.samples]
+    told = {sample.name: sample.value for sample in samples if not sample.name.endswith("bucket")}
+    assert told["calreg_run_seconds_count"] == 1
+    assert told["calreg_run_seconds_sum"] == 2.5
+    assert {sample.labels["outcome"] for sample in samples} == {"ok"}
 
 
 def test_a_method_nobody_knows_has_no_figure_of_its_own():

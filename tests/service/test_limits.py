@@ -247,8 +247,12 @@ def test_bodies_share_the_memory():
     budget = Budget(2**20)
     chunk = 2**20
     held = [body_of(b"x" * chunk, most=2**30, budget=budget) for _ in range(128)]
-    for body in held:
-        asyncio.run(read(body))
+
+    async def read_all() -> None:
+        for body in held:
+            await read(body)
+
+    asyncio.run(read_all())
 
     with pytest.raises(Refused, match="too many large requests") as refused:
         asyncio.run(read(body_of(b"x", budget=budget)))

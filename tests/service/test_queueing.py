@@ -63,9 +63,7 @@ def test_a_tagger_works_through_the_queue(full):
 def test_a_lease_runs_out(registry, tmp_path):
     """What a tagger does not finish in time, another gets; the first one's word comes too late."""
     now = [1000.0]
-    url = f"sqlite:///{tmp_path / 'own.db'}"
-    with served(registry, store=url, lease_s=5) as service:
-        service.state.store._now = lambda: now[0]
+    with served(registry, now=lambda: now[0], lease_s=5) as service:
         rows = rows_of(table(tmp_path / "rows.csv", items=3))
         service.post("/scores", {"rows": rows})
         service.post("/admin/calibration/retag-all")

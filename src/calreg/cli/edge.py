@@ -36,6 +36,7 @@ _EXTRAS = {
     "duckdb": ("develop", "duckdb, which reads score tables"),
     "nanoarrow": ("develop", "nanoarrow, which reads score tables"),
     "fastapi": ("service", "fastapi, which serves HTTP"),
+    "httptools": ("service", "httptools, which reads requests"),
     "prometheus_client": ("service", "prometheus-client, which counts"),
     "pydantic_core": ("service", "pydantic, which reads requests"),
     "starlette": ("service", "starlette, which serves HTTP"),

@@ -80,7 +80,18 @@ def pulled_lines(
         for head in pulled.withdrawn[:_MAX_SHOWN]
     ]
     asked = "" if is_asked else "; no source was asked"
-    return [*lines, Line(f"Installed in {dest}{asked}")]
+    return [*lines, Line(f"Installed in {dest}{asked}"), *_tag_again(pulled)]
+
+
+def _tag_again(pulled: Pulled) -> list[Line | Text]:
+    """Which items a moved reference concerns, and who can tell: a registry knows both."""
+    if len(pulled.sources) > 1 or pulled.previous_commit in {None, pulled.commit}:
+        return []
+    if all(before is None for before, _ in pulled.moves.values()):
+        return []
+    since, now = str(pulled.previous_commit)[:_SHORT], pulled.commit[:_SHORT]
+    words = f"calreg retag SCORES --from {since} --to {now}"
+    return [Line(f"To tag again only what changes, in the registry: {words}")]
 
 
 def _state(pulled: Pulled, signs: Signs) -> str:

@@ -28,8 +28,10 @@ _COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _HELPER = re.compile(r"[A-Za-z0-9+.-]+::")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _SCP_LIKE = re.compile(r"([^/:]+):(.*)", re.DOTALL)
-_USERINFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s'\"]*@")
-_QUERY = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://[^\s?'\"]+)\?[^\s'\"]*")
+# What strangers send is looked through, too: no text takes more than one way through it, so a
+# scheme has an end (one that is longer ends in one), and a match takes all up to the next space.
+_USERINFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30}://)[^/\s'\"]*@")
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s?'\"]*)(\?[^\s'\"]*)?")
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _BAD_IN_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//")
 
@@ -160,4 +162,4 @@ def redact(text: str) -> str:
     >>> redact("fatal: unable to access 'https://me:s3cret@host/x?token=1'")
     "fatal: unable to access 'https://host/x'"
     """
-    return _QUERY.sub(r"\1", _USERINFO.sub(r"\1", text))
+    return _ADDRESS.sub(r"\1", _USERINFO.sub(r"\1", text))

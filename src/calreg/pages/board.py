@@ -15,6 +15,7 @@ from calreg.pages.look import RUN_SCRIPT, SCRIPT, STYLE, policy
 
 __all__ = [
     "Place",
+    "age",
     "ago",
     "board",
     "breakable",
@@ -197,6 +198,11 @@ def day(stamp: str) -> Html:
 def ago(stamp: str) -> Html:
     """A time to the day; a script adds how long ago it was."""
     return tag("time", stamp[:10], datetime=stamp, data_ago=True)
+
+
+def age(stamp: str) -> Html:
+    """A time to the day; where there is a script, how long ago it was, in its place."""
+    return tag("time", stamp[:10], datetime=stamp, data_age=True)
 
 
 def breakable(path: str) -> Html:

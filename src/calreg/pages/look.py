@@ -133,10 +133,12 @@ SCRIPT = """
 (()=>{const all=s=>[...document.querySelectorAll(s)];
 const units=[["year",31536e6],["month",2592e6],["day",864e5],["hour",36e5],["minute",6e4]];
 const words=new Intl.RelativeTimeFormat("en",{numeric:"auto"});
-for(const e of all("time[data-ago]")){const ms=Date.parse(e.dateTime)-Date.now();
+const ago=e=>{const ms=Date.parse(e.dateTime)-Date.now();
 const [unit,size]=units.find(u=>Math.abs(ms)>=u[1])||["minute",6e4];
-const s=document.createElement("span");s.className="ago";
-s.textContent=" "+words.format(Math.trunc(ms/size),unit);e.after(s)}
+return words.format(Math.trunc(ms/size),unit)};
+for(const e of all("time[data-ago]")){const s=document.createElement("span");
+s.className="ago";s.textContent=" "+ago(e);e.after(s)}
+for(const e of all("time[data-age]")){e.title=e.textContent;e.textContent=ago(e)}
 const box=document.querySelector("input[type=search]");if(!box)return;
 const rows=all("tbody.found tr").map(r=>[r,(r.textContent+" "+(r.dataset.words||""))
 .toLowerCase()]);

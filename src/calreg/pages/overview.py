@@ -7,7 +7,7 @@ from itertools import count
 
 from calreg.documents import METRICS
 from calreg.pages.answers import missing_text, overview_answer
-from calreg.pages.board import Place, ago, board, breakable, day, table
+from calreg.pages.board import Place, age, ago, board, breakable, table
 from calreg.pages.drawing import Draw
 from calreg.pages.html import Html, Part, joined, tag
 from calreg.pages.marks import METRIC_NAMES, metric_cell, sparkline, verdict_mark
@@ -202,7 +202,7 @@ def _newest(head: HeadSeen) -> Html | None:
             tag("span", f"v{head.newest.version}"),
             tag("span", " ✗ withdrawn", class_="bad") if unfit else None,
             " ",
-            tag("small", day(head.newest.timestamp), class_="soft"),
+            tag("small", age(head.newest.timestamp), class_="soft"),
         ]
     )
 

@@ -114,8 +114,13 @@ def index_page(
         "./",
         tag("h1", index.registry),
         tag("p", _first_words(index, heads, signed_by)),
-        tag("p", tag("a", "Dashboard", href=dashboard), ": have the heads settled, and what has "
-            "drifted?") if dashboard else None,
+        tag(
+            "p",
+            tag("a", "Dashboard", href=dashboard),
+            ": have the heads settled, and what has drifted?",
+        )
+        if dashboard
+        else None,
         command("./"),
         *([_found_list(rows, "./"), _models(index)] if rows else [_model_list(index)]),
         _signatures(index, signed_by, threshold),

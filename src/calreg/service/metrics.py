@@ -66,7 +66,7 @@ class Metrics:
             "How long runs took, by how they ended.",
             ("outcome",),
             buckets=_RUN_SECONDS,
-            registry=self.registry,
+            registry=None,  # told below, after those were counted that ended meanwhile
         )
         # Whoever makes a child of a metric takes a lock: known ones are kept.
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
@@ -96,6 +96,10 @@ class Metrics:
                 self._seen_runs.add(run.id)
                 self._runs.labels(run.state).observe(max(0.0, run.finished - run.started))
 
+    def of_runs(self) -> Iterable[Metric]:
+        """The figures of runs."""
+        return self._runs.collect()
+
     def text(self) -> bytes:
         """All figures, as Prometheus reads them."""
         return generate_latest(self.registry)
@@ -107,6 +111,7 @@ class _Looked(Collector):
     def __init__(self, state: State, metrics: Metrics, clock: Callable[[], float]) -> None:
         self._state, self._metrics, self._clock = state, metrics, clock
         self._found: tuple[float, list[Metric]] = (float("-inf"), [])
+        self._began = clock()
 
     def collect(self) -> Iterable[Metric]:
         """What was found within the last second: anybody may ask, and looking costs queries."""
@@ -127,6 +132,7 @@ class _Looked(Collector):
             else:
                 up.add_metric([part], 1)
             yield from found
+        yield from self._metrics.of_runs()
         yield up
 
     def _of_store(self) -> Iterable[Metric]:
@@ -140,7 +146,8 @@ class _Looked(Collector):
         held.add_metric(["items"], revision.items)
         held.add_metric(["scores"], revision.scores)
         yield held
-        self._metrics.ran(store.runs(_RUNS_SEEN))
+        # Those of former processes were counted by them.
+        self._metrics.ran(run for run in store.runs(_RUNS_SEEN) if run.started >= self._began)
 
     def _of_registry(self) -> Iterable[Metric]:
         served = self._state.snapshot()

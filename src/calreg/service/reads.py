@@ -19,6 +19,7 @@ from starlette.types import Scope
 from calreg.errors import InputError
 from calreg.names import nearest
 from calreg.service.documented import HISTORY, REFERENCE, REFERENCE_PARAMETERS, problems
+from calreg.service.flights import Flights
 from calreg.service.shortcut import Ready
 from calreg.service.state import Served, State
 from calreg.service.threads import Threads
@@ -62,6 +63,7 @@ class _References:
     def __init__(self, state: State, threads: Threads) -> None:
         self._state, self._threads = state, threads
         self._made: tuple[int, Mapping[str, _Reference]] = (0, {})
+        self._preparing: Flights[Mapping[str, _Reference]] = Flights()
 
     def at_hand(self, scope: Scope) -> Ready | None:
         """The answer to a request for a reference, if it is prepared."""
@@ -80,7 +82,9 @@ class _References:
         served = self._state.snapshot()
         generation, ready = self._made
         if generation != served.generation:
-            ready = await self._threads.read(_prepared, served)
+            ready = await self._preparing.join(
+                served.generation, lambda: self._threads.read(_prepared, served)
+            )
             self._made = served.generation, ready
         found = ready.get(head)
         if found is None:
@@ -133,6 +137,7 @@ class _History:
         self._state, self._threads = state, threads
         self._kept: OrderedDict[tuple[str | None, bytes], Ready] = OrderedDict()
         self._size = 0
+        self._reading: Flights[bytes] = Flights()
 
     def at_hand(self, scope: Scope) -> Ready | None:
         """The answer to a request for rows, if the same was asked before."""
@@ -141,7 +146,9 @@ class _History:
     async def of(self, query: bytes, model: str | None, head: str | None, limit: int) -> Ready:
         """The rows asked for, ready to be sent; kept for who asks the same again."""
         followed = self._state.watch.followed
-        raw = await self._threads.read(self._rows, model, head, limit)
+        raw = await self._reading.join(
+            (followed, query), lambda: self._threads.read(self._rows, model, head, limit)
+        )
         found = Ready(200, raw, _json_headers(raw), _HISTORY)
         if followed is not None:
             self._keep((followed, query), found)

@@ -64,12 +64,14 @@ def served_of(registry: Registry, *, generation: int, commit: str | None = None)
         InputError: A file of the registry is not valid.
     """
     snapshot = registry.at(commit)
+    # With the rules, which are read in the same process then: whoever answers asks for the name.
+    references = snapshot.state.references
     return Served(
         snapshot.commit,
         generation,
         {
             name.full: ServedReference(one.raw, one.digest, one.version)
-            for name, one in snapshot.references.items()
+            for name, one in references.items()
         },
         snapshot,
     )

@@ -25,7 +25,7 @@ from calreg.service.running import Runs, RunTicket, error_json
 from calreg.service.served import Served, ServedReference
 from calreg.service.watching import Watch
 from calreg.service.webhooks import Patience, Webhooks, secrets_of
-from calreg.service.worker import InterruptedJobError, Worker
+from calreg.service.worker import InterruptedJobError, StartMethod, Worker
 from calreg.service.working import Desk
 
 if TYPE_CHECKING:
@@ -40,12 +40,16 @@ LOG = logging.getLogger("calreg.service")
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often and how long things are waited for; handed in so that tests need not wait."""
+    """How often and how long things are waited for; handed in so that tests need not wait.
+
+    `start_method` is how the worker's process begins: anew, or off one that has imported all.
+    """
 
     clock: Callable[[], float] = time.time
     poll_s: float = 1.0
     rhythm: Rhythm = field(default_factory=Rhythm)
     patience: Patience = field(default_factory=Patience)
+    start_method: StartMethod = "spawn"
 
 
 class State:
@@ -79,7 +83,8 @@ class State:
             Desk(
                 registry.root, settings.overrides, settings.store_url, settings.source,
                 settings.push,
-            )
+            ),
+            start_method=self.pace.start_method,
         )  # fmt: skip
         secrets = secrets_of(settings.webhooks, os.environ if environment is None else environment)
         self.webhooks = Webhooks(

@@ -17,16 +17,17 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from multiprocessing import get_context
-from typing import Any
+from typing import Any, Literal
 
 from calreg.errors import TransportError
 from calreg.service.working import Begun, Desk, Job, Progress, Told, work
 
-__all__ = ["InterruptedJobError", "Tell", "Worker"]
+__all__ = ["InterruptedJobError", "StartMethod", "Tell", "Worker"]
 
 LOG = logging.getLogger("calreg.service")
 
 Tell = Callable[[Progress], None]
+StartMethod = Literal["spawn", "forkserver"]
 _END_S = 2.0
 _TRIES = 3
 
@@ -68,10 +69,12 @@ class Worker:
 
     Args:
         desk: What the process is told when it begins.
+        start_method: How a process begins, as `multiprocessing` calls it. Never `fork`: the
+            service has threads, and a lock one of them holds would stay locked.
     """
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, desk: Desk, *, start_method: StartMethod = "spawn") -> None:
+        self._desk, self._start_method = desk, start_method
         self._lock = threading.Lock()
         self._child: _Child | None = None
         self._is_closed = False
@@ -117,7 +120,7 @@ class Worker:
         if self._is_closed:
             return None
         if self._child is None or not self._child.is_alive:
-            self._child = _Child(self._desk, self._ended)
+            self._child = _Child(self._desk, self._start_method, self._ended)
         return self._child
 
     def _ended(self, child: _Child, left: Iterable[_Asked]) -> None:
@@ -137,9 +140,13 @@ class Worker:
 class _Child:
     """One process, and the thread that reads what it says."""
 
-    def __init__(self, desk: Desk, ended: Callable[[_Child, Iterable[_Asked]], None]) -> None:
-        # Not forked: the service has threads, and a lock one of them holds would stay locked.
-        context = get_context("spawn")
+    def __init__(
+        self,
+        desk: Desk,
+        start_method: StartMethod,
+        ended: Callable[[_Child, Iterable[_Asked]], None],
+    ) -> None:
+        context = get_context(start_method)
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(
             target=work, args=(theirs, desk), name="calreg-worker", daemon=True

@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from calreg.service.settings import FileSource
     from calreg.store import Store
 
-__all__ = ["Begun", "Desk", "Job", "Progress", "Told", "work"]
+__all__ = ["WARM", "Begun", "Desk", "Job", "Progress", "Told", "work"]
 
 _NICE = 3
 # What jobs need, imported before the first one comes.
-_WARM = (
+WARM = (
     "numpy", "duckdb", "calreg.calibrate", "calreg.computing", "calreg.drift", "calreg.gate",
     "calreg.noise", "calreg.plan", "calreg.registry", "calreg.registry.changes",
     "calreg.registry.stable", "calreg.report.runs", "calreg.scores", "calreg.scores.given",
@@ -141,7 +141,7 @@ def work(pipe: Connection, desk: Desk) -> None:
 
 def _warm(desk: Desk) -> None:
     """Have at hand what the first job needs; what is wrong is for the job to tell."""
-    for module in _WARM:
+    for module in WARM:
         import_module(module)
     with suppress(CalregError):
         desk.registry().state()

@@ -12,22 +12,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from calreg import documents
 from calreg.errors import InputError
 from calreg.gate import judge
 from calreg.git import Repository
-from calreg.pages.board import head_place, top_place
+from calreg.pages.board import Place, head_place, top_place
 from calreg.pages.drawing import Draw, drawer
 from calreg.pages.findings import gate_page
-from calreg.pages.observed import FoundByGate, Observed, PublishedSeen
+from calreg.pages.observed import FoundByGate, HeadSeen, Observed, PublishedSeen
 from calreg.pages.one_head import head_key, head_page
 from calreg.pages.overview import listings, overview_page
 from calreg.pages.runs import runs_page
 from calreg.registry import Snapshot
 from calreg.registry.changes import change_between
-from calreg.site.observing import detail_of, observed_at
+from calreg.site.observing import details_of, observed_at
 from calreg.site.source import SiteSource
 from calreg.site.writing import SiteFolder
 
@@ -127,20 +127,30 @@ class Dashboard:
         return self._put_heads(site, put)
 
     def _put_heads(self, site: SiteFolder, put: Put) -> int:
-        before, after, drawn = _read_drawn(site), {}, 0
+        before, after = _read_drawn(site), {}
+        changed: list[_Wanted] = []
         for number, head in enumerate(self._observed.worst_first):
-            path = f"{FOLDER}/heads/{head.name.full}.html"
-            draw = self._draw if number < self.charts else None
-            place = head_place(head.name, is_served=False, has_references=True)
-            key = head_key(self._observed, head, place, is_drawn=draw is not None)
-            page = _kept(site, path, before.get(path), key)
+            one = self._wanted(head, is_drawn=self.has_charts and number < self.charts)
+            page = _kept(site, one.path, before.get(one.path), one.key)
             if page is None:
-                detail = detail_of(self.snapshot, head)
-                page, drawn = head_page(self._observed, detail, place, draw=draw), drawn + 1
-            after[path] = [key, documents.digest_of(page)]
-            put(path, page)
-        site.put(DRAWN, documents.canonical_bytes({"schema": _SCHEMA, "pages": after}))
-        return drawn
+                changed.append(one)
+            else:
+                after[one.path] = [one.key, documents.digest_of(page)]
+                put(one.path, page)
+        details = details_of(self.snapshot, [one.head for one in changed])
+        for one, detail in zip(changed, details, strict=True):
+            draw = self._draw if one.is_drawn else None
+            page = head_page(self._observed, detail, one.place, draw=draw)
+            after[one.path] = [one.key, documents.digest_of(page)]
+            put(one.path, page)
+        pages = dict(sorted(after.items()))
+        site.put(DRAWN, documents.canonical_bytes({"schema": _SCHEMA, "pages": pages}))
+        return len(changed)
+
+    def _wanted(self, head: HeadSeen, *, is_drawn: bool) -> _Wanted:
+        place = head_place(head.name, is_served=False, has_references=True)
+        key = head_key(self._observed, head, place, is_drawn=is_drawn)
+        return _Wanted(head, f"{FOLDER}/heads/{head.name.full}.html", place, key, is_drawn)
 
     def _found(self) -> FoundByGate:
         """What the gate says; of what is published it has nothing more to say."""
@@ -153,6 +163,16 @@ class Dashboard:
         # No clock is asked: what is shown is what was so when the newest run was made.
         judged = judge(change, now=run.timestamp if run is not None else index.issued)
         return FoundByGate(base, commit, judged.findings, heads=len(judged.heads))
+
+
+class _Wanted(NamedTuple):
+    """A head's page: where it lies, what it depends on, whether it has charts."""
+
+    head: HeadSeen
+    path: str
+    place: Place
+    key: str
+    is_drawn: bool
 
 
 def _kept(site: SiteFolder, path: str, known: list[str] | None, key: str) -> bytes | None:

@@ -8,7 +8,7 @@ clock is asked: the same commit is observed alike whenever that is.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from calreg.documents import (
@@ -37,7 +37,7 @@ from calreg.registry import Registry, Snapshot
 from calreg.registry.stable import read_stable
 from calreg.retag import RetagRules, changed_intervals
 
-__all__ = ["MAX_VERSIONS", "detail_of", "observe", "observed_at"]
+__all__ = ["MAX_VERSIONS", "detail_of", "details_of", "observe", "observed_at"]
 
 MAX_VERSIONS = 50
 """The last versions of a head that are looked at, where heads are few."""
@@ -196,23 +196,51 @@ def _published(repository: Repository) -> PublishedSeen | None:
 
 
 def detail_of(snapshot: Snapshot, seen: HeadSeen, *, rules: RetagRules | None = None) -> HeadDetail:
-    """All that a head's page shows: its versions' documents are read in one process.
+    """All that a head's page shows; as `details_of`."""
+    return next(details_of(snapshot, [seen], rules=rules))
+
+
+def details_of(
+    snapshot: Snapshot, heads: Sequence[HeadSeen], *, rules: RetagRules | None = None
+) -> Iterator[HeadDetail]:
+    """All that heads' pages show, in their order; documents are read in a process for a few heads.
 
     Args:
         snapshot: The commit that was observed.
-        seen: The head, as observed in it.
+        heads: As observed in it.
         rules: What counts as another outcome.
 
     Raises:
         InputError: A document is not valid.
     """
-    versions = _versions(snapshot, seen)
+    for start in range(0, len(heads), _AT_ONCE):
+        some = heads[start : start + _AT_ONCE]
+        wanted = [_wanted(snapshot, seen) for seen in some]
+        paths = [path for found in wanted for path in found.values()]
+        raw = snapshot.tree.read_many(paths, max_bytes=_MAX_BYTES)
+        for seen, found in zip(some, wanted, strict=True):
+            versions = {
+                number: load_calibration(raw[path], where=path)
+                for number, path in found.items()
+                if path in raw
+            }
+            yield _detail(seen, versions, rules or RetagRules())
+
+
+def _wanted(snapshot: Snapshot, seen: HeadSeen) -> dict[int, str]:
+    """Where the head's versions that are looked at would lie, the oldest first."""
+    numbers = {point.version for point in seen.points}
+    numbers |= {point.row.reference_version or 0 for point in seen.points[-1:]} - {0}
+    numbers |= {seen.reference_version} if seen.reference_version is not None else set()
+    return {number: snapshot.full(seen.name.version_path(number)) for number in sorted(numbers)}
+
+
+def _detail(seen: HeadSeen, versions: Mapping[int, Calibration], rules: RetagRules) -> HeadDetail:
     new_version = max(versions, default=None)
     compared = _compared_with(seen, new_version)
     new = versions.get(new_version) if new_version is not None else None
     before = versions.get(compared) if compared is not None else None
-    names = _ordered(seen, new, before)
-    shares = _shares(before, new, rules or RetagRules())
+    shares = _shares(before, new, rules)
     return HeadDetail(
         seen=seen,
         labels=tuple(
@@ -223,25 +251,11 @@ def detail_of(snapshot: Snapshot, seen: HeadSeen, *, rules: RetagRules | None = 
                 tuple(_trend(versions, name)),
                 shares.get(name),
             )
-            for name in names
+            for name in _ordered(seen, new, before)
         ),
         new_version=new_version,
         before_version=before.version if before is not None else None,
     )
-
-
-def _versions(snapshot: Snapshot, seen: HeadSeen) -> dict[int, Calibration]:
-    """The head's documents that are there, by version, the oldest first."""
-    wanted = {point.version for point in seen.points}
-    wanted |= {point.row.reference_version or 0 for point in seen.points[-1:]} - {0}
-    wanted |= {seen.reference_version} if seen.reference_version is not None else set()
-    paths = {number: snapshot.full(seen.name.version_path(number)) for number in sorted(wanted)}
-    raw = snapshot.tree.read_many(paths.values(), max_bytes=_MAX_BYTES)
-    return {
-        number: load_calibration(raw[path], where=path)
-        for number, path in paths.items()
-        if path in raw
-    }
 
 
 def _compared_with(seen: HeadSeen, new_version: int | None) -> int | None:
