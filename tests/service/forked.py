@@ -17,7 +17,13 @@ from calreg.service.working import WARM
 
 __all__ = ["forked"]
 
-_MORE = ("calreg.service.gate_job", "calreg.service.look_job", "calreg.service.run_job")
+# What a worker imports besides, while it gets ready and does its first jobs.
+_MORE = (
+    "calreg.documents.calibration_semantics", "calreg.documents.registry_semantics",
+    "calreg.documents.run_semantics", "calreg.service.gate_job", "calreg.service.look_job",
+    "calreg.service.run_job", "calreg.store.face", "git", "psycopg",
+    "sqlalchemy.dialects.sqlite.pysqlite", "sqlalchemy.dialects.postgresql.psycopg",
+)  # fmt: skip
 
 
 def forked(pace: Pace) -> Pace:
@@ -25,5 +31,5 @@ def forked(pace: Pace) -> Pace:
     # A forked worker has the environment of the process that it comes from, not ours of now.
     if sys.platform != "linux" or VARIABLE in os.environ:
         return pace
-    get_context("forkserver").set_forkserver_preload([*WARM, *_MORE, "calreg.store", "psycopg"])
+    get_context("forkserver").set_forkserver_preload([*WARM, *_MORE])
     return replace(pace, start_method="forkserver")

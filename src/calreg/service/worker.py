@@ -146,7 +146,8 @@ class _Child:
         start_method: StartMethod,
         ended: Callable[[_Child, Iterable[_Asked]], None],
     ) -> None:
-        context = get_context(start_method)
+        is_anew = start_method == "spawn"
+        context = get_context("spawn") if is_anew else get_context("forkserver")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(
             target=work, args=(theirs, desk), name="calreg-worker", daemon=True
