@@ -9,27 +9,23 @@ its columns name heads, `calibrated:<model>/<head>:<label>` and so on.
 
 from __future__ import annotations
 
-import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
 from calreg.documents.calibration import Calibration
-from calreg.errors import InputError, UsageError
 from calreg.names import HeadName
 from calreg.scores.apply_choice import Choice, Tally
 from calreg.scores.apply_long import long_query
 from calreg.scores.apply_wide import wide_query
-from calreg.scores.engine import Connection, connect, literal, translated
+from calreg.scores.engine import connect, translated
 from calreg.scores.layout import LongLayout, layout_of
 from calreg.scores.sources import find_files, find_sources
 from calreg.scores.table import AppliedCounts, ScoreTable
+from calreg.scores.targets import TABLES, begun, target_of
 
 __all__ = ["apply_scores"]
-
-_MAX_NAMED = 50  # of the target's name in that of the file beside it: a name has a limit
-_FORMATS = {".csv": "FORMAT csv, HEADER true", ".parquet": "FORMAT parquet"}
 
 
 def apply_scores(
@@ -60,11 +56,10 @@ def apply_scores(
         UsageError: An output whose name does not end in .csv or .parquet.
     """
     files = find_files(table.paths)
-    target = _checked_target(out, files)
-    part = target.with_name(f".{target.name[:_MAX_NAMED]}.{os.getpid()}.part")
+    target = target_of(out, files, TABLES)
     with (
         tempfile.TemporaryDirectory(prefix="calreg-") as folder,
-        connect(files, writable=[str(part)], folder=folder) as connection,
+        connect(files, writable=[str(target.part)], folder=folder) as connection,
     ):
         sources = find_sources(connection, files)
         layout = layout_of(table, sources)
@@ -75,50 +70,13 @@ def apply_scores(
             parts = wide_query(connection, layout, sources, choice, tally)
         if progress is not None:
             progress(0, tally.rows)
-        _write(connection, " UNION ALL BY NAME ".join(parts), part, target, where=sources[0].where)
+        # Empty at first: the engine would say of a full disk that the scores cannot be read.
+        with begun([target]):
+            with translated(sources[0].where):
+                target.write(connection, " UNION ALL BY NAME ".join(parts))
+            target.put_in_place()
     if progress is not None:
         progress(tally.rows, tally.rows)
     return AppliedCounts(
         out, tally.rows, tally.calibrated, tally.unreadable, tally.raw, tally.fired
     )
-
-
-def _checked_target(out: Path, files: Sequence[str]) -> Path:
-    if out.suffix.lower() not in _FORMATS:
-        raise UsageError(f"expected an output that ends in .csv or .parquet, got {out.name!r}")
-    target = out.resolve()
-    if str(target) in files:
-        raise InputError("is one of the tables to read", where=str(out), code="output")
-    try:
-        is_folder = target.is_dir()
-    except OSError as error:
-        raise _unwritable(target, error) from error
-    if is_folder:
-        raise InputError("is a folder", where=str(out), code="output")
-    if not target.parent.is_dir():
-        raise InputError(
-            "there is no such folder to write to", where=str(out.parent), code="output"
-        )
-    return target
-
-
-def _unwritable(target: Path, error: OSError) -> InputError:
-    return InputError(
-        f"cannot be written: {(error.strerror or 'unknown').lower()}",
-        where=str(target),
-        code="output",
-    )
-
-
-def _write(connection: Connection, query: str, part: Path, target: Path, *, where: str) -> None:
-    options = f"{_FORMATS[target.suffix.lower()]}, USE_TMP_FILE false"
-    try:
-        part.touch()
-    except OSError as error:  # the engine would say that the scores cannot be read
-        raise _unwritable(target, error) from error
-    try:
-        with translated(where):
-            connection.execute(f"COPY ({query}) TO {literal(str(part))} ({options})")
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)

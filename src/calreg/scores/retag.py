@@ -23,9 +23,10 @@ from calreg.scores.retag_long import LongTable, open_long
 from calreg.scores.retag_plan import Pairs
 from calreg.scores.retag_staging import Stage, names_items
 from calreg.scores.retag_wide import WideTable, open_wide
-from calreg.scores.retag_writing import begun, listing, write_changes, write_items
+from calreg.scores.retag_writing import write_changes, write_items
 from calreg.scores.sources import Source, find_files, find_sources
 from calreg.scores.table import ScoreTable
+from calreg.scores.targets import begun, target_of
 
 __all__ = ["retag_scores"]
 
@@ -66,8 +67,8 @@ def retag_scores(
         MissingExtraError: The engine is not installed.
     """
     files = find_files(table.paths)
-    wanted = [listing(one, files) for one in (out, items) if one is not None]
-    if len({one.target for one in wanted}) < len(wanted):
+    wanted = [target_of(one, files) for one in (out, items) if one is not None]
+    if len({one.place for one in wanted}) < len(wanted):
         raise UsageError("the two lists are to be written to the same file")
     with (
         begun(wanted),

@@ -72,7 +72,6 @@ def _routers(
     yield metrics.router(state, threads, figures)
     yield sign_in.router(admission)
     yield dashboard.router(state, threads)
-    yield dashboard.router(state, threads)
 
 
 def _described(app: FastAPI, state: State) -> APIRouter:
