@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
-__all__ = ["FLAGS", "PHONE", "SCREENSHOTS", "WIDE", "Tab", "watched_tab"]
+__all__ = ["FLAGS", "IS_CI", "PHONE", "SCREENSHOTS", "WIDE", "Tab", "watched_tab"]
 
 FLAGS = [
     "--no-sandbox",
@@ -22,6 +23,8 @@ FLAGS = [
     "--no-first-run",
 ]
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
+# Read before any fixture cleans the environment.
+IS_CI = bool(os.environ.get("CALREG_REQUIRE") or os.environ.get("CI"))
 
 WIDE = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
@@ -46,8 +49,19 @@ class Tab:
             self.said.append(f"{message.type}: {message.text}")
 
     def picture(self, name: str) -> None:
-        """Keep a picture of the whole page."""
-        self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+        """Keep a picture of the whole page where CI keeps it: it costs as much as the page."""
+        if IS_CI:
+            self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+
+    def forget(self) -> None:
+        """Be as a fresh tab is: nothing kept, nothing said, nowhere."""
+        if urlsplit(self.page.url).scheme == "http":
+            self.page.evaluate("sessionStorage.clear(), localStorage.clear()")
+        self.page.context.clear_cookies()
+        self.page.emulate_media(media="null", color_scheme="null")
+        self.page.goto("about:blank")
+        self.said.clear()
+        self.asked.clear()
 
     def hosts(self) -> set[str]:
         """Where it sent requests; files and data are no hosts."""

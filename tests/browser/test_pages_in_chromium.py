@@ -14,11 +14,11 @@ from watched import NASTY, SETTLED, Head, make
 from calreg import cli
 from calreg.git import Repository
 from calreg.pages.board import head_place, top_place
-from calreg.pages.drawing import drawer
 from calreg.pages.one_head import head_page
 from calreg.pages.overview import overview_page
 from calreg.registry import Registry
 from calreg.report.numbers import count_text
+from calreg.service.drawing import easel
 from calreg.site import build
 from calreg.site.observing import detail_of, observe
 
@@ -69,6 +69,19 @@ def test_a_page_loads_without_a_complaint(tab, service, path):
     tab.picture(f"served-{path.strip('/').replace('/', '-') or 'overview'}")
 
 
+def test_a_page_that_is_visited_again_is_the_same(tab, service):
+    """A page that the browser has kept, and asks about, keeps its style and its script."""
+    page = tab.open(f"{service.url}/")
+    before = page.locator("main").evaluate("e => getComputedStyle(e).maxWidth")
+    tab.open(f"{service.url}/runs")
+    tab.open(f"{service.url}/")
+    page.reload()
+
+    expect(page.get_by_role("button", name="Start a run")).to_be_visible()
+    assert page.locator("main").evaluate("e => getComputedStyle(e).maxWidth") == before
+    check(tab, f"127.0.0.1:{service.port}")
+
+
 @pytest.mark.parametrize("file", ["index.html", f"heads/{HAPPY}.html"])
 def test_a_page_loads_from_a_disk(tab, site, file):
     """The same pages as files, opened without any server, load and lead to each other."""
@@ -106,10 +119,11 @@ def test_the_numbers_are_those_of_the_api(tab, service):
         assert count_text(row["file_count"]) in line.inner_text()
         if row["reference_version"] is None:
             continue
-        for name, cell in zip(row["thresholds"], line.locator("td.m").all(), strict=True):
-            shown = float(cell.inner_text().split()[0].removeprefix("<"))
+        cells = line.locator("td.m").all_inner_texts()
+        for name, text in zip(row["thresholds"], cells, strict=True):
+            shown = float(text.split()[0].removeprefix("<"))
             assert shown == pytest.approx(row[name], abs=0.0005), (full, name)
-            assert ("✓" in cell.inner_text()) == (name not in row["failed_metrics"])
+            assert ("✓" in text) == (name not in row["failed_metrics"])
 
 
 def test_percentiles_are_those_of_the_reference(tab, service):
@@ -131,10 +145,10 @@ def test_percentiles_are_those_of_the_reference(tab, service):
 # --- what a person does -------------------------------------------------------------------------
 
 
-def test_a_run_is_started_and_its_progress_is_seen(chromium, tmp_path):
+def test_a_run_is_started_and_its_progress_is_seen(tab, tmp_path):
     """With a key, a run is started from the page, its steps are told, and its result is shown."""
     folder = make(tmp_path / "music", SETTLED[:1], runs=1)
-    with served(folder) as service, watched_tab(chromium) as tab:
+    with served(folder) as service:
         rows = rows_of(table(tmp_path / "s.csv"))
         assert service.post("/scores", json={"rows": rows}).status_code == 200
         page = tab.open(f"{service.url}/")
@@ -224,16 +238,15 @@ def colours(tab: Tab) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("path", ["/", f"/heads/{HAPPY}"])
-def test_the_dark_is_dark_and_charts_with_it(chromium, service, path):
+def test_the_dark_is_dark_and_charts_with_it(tab, service, path):
     """In a dark system the ground is dark, the text light, and charts change with the page."""
-    seen = {}
-    for scheme in ("light", "dark"):
-        with watched_tab(chromium, color_scheme=scheme) as tab:
-            tab.open(f"{service.url}{path}")
-            seen[scheme] = colours(tab)
-            tab.picture(f"{scheme}-{'head' if 'heads' in path else 'overview'}")
+    page = tab.open(f"{service.url}{path}")
+    page.emulate_media(color_scheme="light")
+    light = colours(tab)
+    page.emulate_media(color_scheme="dark")
+    dark = colours(tab)
+    tab.picture(f"dark-{'head' if 'heads' in path else 'overview'}")
 
-    light, dark = seen["light"], seen["dark"]
     assert [part for part in light if light[part] == dark[part]] == []
     assert brightness(dark["ground"]) < 40
     assert brightness(light["ground"]) > 200
@@ -246,56 +259,57 @@ def brightness(colour: str) -> float:
     return sum(map(float, parts)) / 3
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_a_telephone_needs_no_sideways(chromium, service, path):
+def test_a_telephone_needs_no_sideways(chromium, service):
     """On a telephone's width no page is wider than the screen; tables scroll by themselves."""
+    widths = {}
     with watched_tab(chromium, viewport=PHONE, is_mobile=True, has_touch=True) as tab:
-        page = tab.open(f"{service.url}{path}")
-        width = page.evaluate("document.documentElement.scrollWidth")
-        tab.picture(f"phone-{path.strip('/').replace('/', '-') or 'overview'}")
+        for path in PATHS:
+            page = tab.open(f"{service.url}{path}")
+            widths[path] = page.evaluate("document.documentElement.scrollWidth")
+            tab.picture(f"phone-{path.strip('/').replace('/', '-') or 'overview'}")
 
-    assert width <= PHONE["width"]
+    assert {path for path, width in widths.items() if width > PHONE["width"]} == set()
 
 
-def test_print_is_dark_on_light(chromium, service):
+def test_print_is_dark_on_light(tab, service):
     """On paper the ground is white, also of a dark system, and what can be clicked is gone."""
-    with watched_tab(chromium, color_scheme="dark") as tab:
-        page = tab.open(f"{service.url}/")
-        page.emulate_media(media="print", color_scheme="dark")
+    page = tab.open(f"{service.url}/")
+    page.emulate_media(media="print", color_scheme="dark")
 
-        assert brightness(colours(tab)["ground"]) > 250
-        assert not page.get_by_role("button", name="Start a run").is_visible()
+    assert brightness(colours(tab)["ground"]) > 250
+    assert not page.get_by_role("button", name="Start a run").is_visible()
 
 
-def test_hostile_names_do_nothing(tab, tmp_path):
+def test_hostile_names_do_nothing(chromium, tmp_path):
     """Markup in labels and names is read as text; no dialog opens and nothing is asked for."""
     head = Head("m/h", labels=(NASTY, "<img src=x onerror=alert(1)>"), display_name=NASTY)
     registry = Registry.open(make(tmp_path / "music", (head,), runs=2))
     observed = observe(registry)
     detail = detail_of(registry.at(), observed.by_name["m/h"])
-    draw = drawer()
+    draw = easel().draw
     written = {
         "overview": overview_page(observed, top_place(is_served=True), draw=draw, can_run=True),
         "head": head_page(observed, detail, head_place(head.head, is_served=True), draw=draw),
     }
     dialogs: list[str] = []
-    tab.page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
 
-    for name, raw in written.items():
-        (tmp_path / f"{name}.html").write_bytes(raw)
-        page = tab.open((tmp_path / f"{name}.html").as_uri())
-        assert page.locator("img").count() == 0
-        assert page.get_by_text(NASTY).count() >= 1
+    with watched_tab(chromium) as tab:
+        tab.page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+        for name, raw in written.items():
+            (tmp_path / f"{name}.html").write_bytes(raw)
+            page = tab.open((tmp_path / f"{name}.html").as_uri())
+            assert page.locator("img").count() == 0
+            assert page.get_by_text(NASTY).count() >= 1
+        tab.picture("hostile-head")
 
     assert dialogs == []
     check(tab, None)
-    tab.picture("hostile-head")
 
 
 def test_nothing_yet_is_a_page_too(tab, tmp_path):
     """A registry without a run has an overview that says what to do."""
     registry = Registry.open(make(tmp_path / "music", (), runs=0))
-    raw = overview_page(observe(registry), top_place(is_served=False), draw=drawer())
+    raw = overview_page(observe(registry), top_place(is_served=False), draw=None)
     (tmp_path / "empty.html").write_bytes(raw)
 
     page = tab.open((tmp_path / "empty.html").as_uri())

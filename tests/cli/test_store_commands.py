@@ -128,6 +128,40 @@ def test_the_status_counts_what_there_is(cli, published, tmp_path):
     ]
 
 
+def test_a_store_of_another_registry_is_refused(cli, twice, tmp_path, monkeypatch):
+    """Its history is neither replaced nor asked in place of this registry's, unless renamed."""
+    url = f"sqlite:///{tmp_path / 'other.db'}"
+    monkeypatch.setenv(URL_VARIABLE, url)
+    with Store.open(url) as store:
+        store.replace_history("films", "0" * 40, [])
+
+    for words in (["store", "rebuild"], ["history", "--sql", "SELECT id FROM history"]):
+        said = cli(*words)
+        assert (said.code, said.out) == (3, "")
+        assert "other.db: is the store of films, not of reg" in said.err
+        assert "calreg store rebuild --renamed" in said.err
+    with Store.open(url) as store:
+        assert (store.history_registry(), store.history_count()) == ("films", 0)
+    assert cli("store", "status", "--json").json["history_is_current"] is None
+    assert cli("store", "rebuild", "--renamed").code == 0
+    assert cli("history", "--sql", "SELECT count(*) AS n FROM history").out == "n\n2\n"
+
+
+def test_the_size_is_that_of_the_log_too(cli, published, tmp_path):
+    """What a running service wrote a moment ago counts; and one of a thing is singular."""
+    file = tmp_path / "busy.db"
+    url = f"sqlite:///{file}"
+    with Store.open(url) as store:
+        store.put_scores([Row(f"item {n}", "m/mood", "happy", 0.5) for n in range(5000)])
+        store.put_delivery("https://example.org/", "run", "{}")
+        log = file.with_name("busy.db-wal").stat().st_size
+        said = cli("store", "status", "--url", url, "--json").json
+        lines = cli("store", "status", "--url", url).out.splitlines()
+
+    assert said["bytes"] >= log > 100_000
+    assert "webhooks  1 delivery waits" in lines
+
+
 def test_looking_makes_no_store(cli, published, tmp_path):
     """Where no store is, or none is configured, status says so and makes none."""
     assert "no store is configured" in cli("store", "status").err

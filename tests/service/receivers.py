@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -11,7 +12,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-__all__ = ["Receiver", "Request", "dripping", "flooding", "receiver"]
+__all__ = ["Receiver", "Request", "babbling", "dripping", "flooding", "receiver"]
+__all__ += ["shaking_hands_for_ever"]
 
 _LIMIT_S = 30.0
 
@@ -68,6 +70,45 @@ def flooding(handler: BaseHTTPRequestHandler, status: int) -> None:
             handler.wfile.write(b"x" * 2**16)
     except OSError:
         handler.close_connection = True
+
+
+def babbling(handler: BaseHTTPRequestHandler, status: int) -> None:
+    """Answer what is no HTTP, and what a terminal would obey."""
+    handler.wfile.write(b"\x1b[2J\0\x07%d\rERROR all is lost\r\n\r\n" % status)
+    handler.close_connection = True
+
+
+@contextmanager
+def shaking_hands_for_ever() -> Iterator[str]:
+    """A server that begins TLS and sends a byte of it now and then; its address."""
+    ended = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        with connection:
+            try:
+                connection.sendall(b"\x16\x03\x03\x3f\x00")
+                while not ended.wait(0.02):
+                    connection.sendall(b"\x02")
+            except OSError:
+                return
+
+    def accept() -> None:
+        while not ended.is_set():
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            drip(connection)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=accept)
+        thread.start()
+        try:
+            yield f"https://127.0.0.1:{listening.getsockname()[1]}/hook"
+        finally:
+            ended.set()
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join(_LIMIT_S)
 
 
 @contextmanager

@@ -23,17 +23,20 @@ from forked import forked
 from calreg.calibrate import describe, minmax
 from calreg.cli import call
 from calreg.documents import RunInputs
+from calreg.failpoints import VARIABLE
 from calreg.names import HeadName
 from calreg.plan import Computed, RunPlan, plan_run
 from calreg.registry import Registry, initialise
 from calreg.service.events import Event, Feed
 from calreg.service.settings import Settings
 from calreg.service.state import Pace, State
+from calreg.service.worker import Worker
 from calreg.service.working import Desk
 from calreg.store import Row, Store
 
 __all__ = ["DANCE", "HAPPY", "LIMIT_S", "Place", "calreg", "ended", "place", "rows", "running"]
-__all__ += ["BadJob", "Unpicklable", "events_of", "git", "next_event", "place_in", "published"]
+__all__ += ["BadJob", "Doom", "Unpicklable", "events_of", "git", "next_event", "place_in"]
+__all__ += ["published", "worker_of"]
 
 LIMIT_S = 30.0
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -95,6 +98,12 @@ class Place:
     def tip(self) -> str:
         """The registry's newest commit."""
         return git(self.registry, "rev-parse", "HEAD").strip()
+
+
+def worker_of(place: Place, *, is_forked: bool = True) -> Worker:
+    """A worker without a service."""
+    pace = forked(Pace()) if is_forked else Pace()
+    return Worker(place.desk(), start_method=pace.start_method)
 
 
 _made: list[Path] = []
@@ -195,6 +204,18 @@ class Unpicklable:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return os._exit, (3,)
+
+
+@dataclass(frozen=True)
+class Doom:
+    """A job after which its process is killed as soon as it reaches a step."""
+
+    step: str
+    name: str = "the doom"
+
+    def do(self, _desk: Desk, _tell: Any) -> None:
+        """Name the step."""
+        os.environ[VARIABLE] = f"{self.step}:kill"
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,10 @@ def test_a_page_that_is_known_is_not_sent_again(reading, path):
     assert again.content == b""
     assert "no-cache" in first.headers["cache-control"]
     assert again.headers["etag"] == first.headers["etag"]
+    # A browser takes the headers of a 304 over into what it has kept.
+    assert {**first.headers, **again.headers}["content-security-policy"] == (
+        first.headers["content-security-policy"]
+    )
 
 
 def test_a_page_comes_compressed_to_who_can_read_that(reading):
@@ -245,8 +249,9 @@ def test_what_is_kept_is_bounded(reading):
     assert len(board._kept) == 1
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def board() -> Iterator[Easel]:
+    """What draws, for tests that may each kill its process: the next chart begins another."""
     found = Easel()
     yield found
     found.close()
@@ -254,7 +259,7 @@ def board() -> Iterator[Easel]:
 
 def test_a_lost_drawing_process_is_begun_again(board):
     """Killed between two charts, what draws is another process, and the chart is the same."""
-    draw = board.draw
+    draw, failures = board.draw, board.failures
     assert draw is not None
     chart = draw(SPEC, "words")
     first = board.process
@@ -265,18 +270,18 @@ def test_a_lost_drawing_process_is_begun_again(board):
 
     assert again == chart
     assert board.process not in {None, first}
-    assert board.failures == 0
+    assert board.failures == failures
 
 
 def test_a_chart_that_cannot_be_drawn_is_words(board, capfd):
     """A chart that ends what draws it is told in words, and the next one is drawn again."""
-    draw = board.draw
+    draw, failures = board.draw, board.failures
     assert draw is not None
 
     lost = draw({"mark": "nothing known"}, "a < b")
 
     assert lost == '<p class="soft">This chart could not be drawn. a &lt; b</p>'
-    assert board.failures == 1
+    assert board.failures == failures + 1
     assert draw(SPEC, "words").startswith("<svg")
     assert "conversion failed" in capfd.readouterr().err
 

@@ -53,6 +53,7 @@ def test_a_database_that_is_down_loses_nothing(registry, tmp_path):
             during = service.post("/scores", {"rows": [{**rows[0], "item": "new"}]})
             queue = service.get("/retag/next")
             reference = service.get(f"/calibrations/{HEADS[1]}")
+            stranger = service.get("/health", headers={})
             health, alive = service.get("/health"), service.get("/health?live")
             counted = figures(service)
             server.start()
@@ -69,6 +70,9 @@ def test_a_database_that_is_down_loses_nothing(registry, tmp_path):
     assert health.status_code == 503
     assert health.json()["store"].startswith("store-down")
     assert health.json()["status"] == "degraded"
+    # Where the database is and who it is used by, whoever has a key may know.
+    assert "connection" in health.json()["store"]
+    assert stranger.json()["store"] == "store-down"
     assert counted["calreg_up"] == {("store",): 0, ("registry",): 1}
     assert (after.json()["new"], after.json()["same"]) == (0, 80)
     assert len(leased) == 20

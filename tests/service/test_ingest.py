@@ -192,6 +192,24 @@ def test_a_body_that_is_no_batch_is_told(refusing, body, status):
     assert set(answer.json()["error"]) == {"code", "message", "hint", "where"}
 
 
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/json", b'{"rows": [' + b"[]," * 100_000 + b"[]]}"),
+        ("application/json", b'{"rows": [' + b"{}," * 100_000 + b"{}]}"),
+        ("application/json", b'{"rows": [[' + b"[]," * 100_000 + b"[]]]}"),
+        ("application/x-ndjson", b"{}\n" * 100_000),
+    ],
+)
+def test_a_body_of_empty_things_is_not_unpacked(refusing, kind, body):
+    """What would take a hundred times its size of memory is refused before it is looked at."""
+    headers = {**refusing.headers, "Content-Type": kind}
+    answer = refusing.ask("POST", "/scores", content=body, headers=headers)
+
+    assert answer.status_code == 400
+    assert "objects and lists in" in answer.json()["error"]["message"]
+
+
 def test_a_line_that_is_no_json_is_named(refusing):
     """Of NDJSON that breaks off, the line is told."""
     headers = {**refusing.headers, "Content-Type": "application/x-ndjson"}

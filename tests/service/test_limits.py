@@ -96,6 +96,15 @@ def test_a_large_body_of_a_stranger_is_not_read(small):
     assert answer.startswith(b"HTTP/1.1 401")
 
 
+def test_a_stranger_takes_no_share_of_the_memory(reading):
+    """The form for a key is open to all, but not for megabytes, told or not."""
+    chunks = (b"key=" + b"a" * 9_000 for _ in range(3))
+    told = reading.ask("POST", "/sign-in", headers={}, content=b"key=" + b"a" * 20_000)
+    untold = reading.ask("POST", "/sign-in", headers={}, content=chunks)
+
+    assert (told.status_code, untold.status_code) == (413, 413)
+
+
 @pytest.mark.parametrize("size", ["-1", "x", "1" * 40])
 def test_a_length_that_is_none_is_refused(small, size):
     """A Content-Length that is no number of bytes gets an answer of the client's making."""

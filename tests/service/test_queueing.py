@@ -1,5 +1,7 @@
 """The re-tag queue over HTTP."""
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pytest
 from running_service import HEADS, rows_of, served, table
@@ -125,6 +127,19 @@ def test_then_can_be_said_in_many_ways(full):
     ]
 
     assert len(set(counts)) == 1
+
+
+def test_a_day_is_its_end_as_on_the_command_line(full):
+    """Tagged on the day of the newest run means tagged after it: nothing changed since."""
+    registry = Registry.open(full.state.registry.root)
+    newest = max(run.timestamp for run in registry.runs())
+    log = registry.repository.log(registry.repository.tip(), limit=1)
+    day = datetime.fromtimestamp(log[0].time_s, UTC).date().isoformat()
+
+    answer = full.post("/admin/calibration/retag", {"only": "changed", "since": day})
+
+    assert newest.startswith(day)
+    assert (answer.status_code, answer.json()["changed"]) == (200, 0)
 
 
 def test_a_time_means_what_was_in_force_then(full):

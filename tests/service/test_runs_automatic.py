@@ -44,6 +44,8 @@ def wait(items: int, past: Past, *, now: float = 100.0, last_new: float = 0.0) -
         (2000, Past(1000, 2000), None),
         (1000, Past(failures=1, failed_at=90.0), 20.0),
         (1000, Past(failures=3, failed_at=90.0), 110.0),
+        # The clock was put back by a day: what failed tomorrow is no reason to wait till then.
+        (1000, Past(failures=3, failed_at=86_500.0), 0.0),
         (1000, Past(failures=99, failed_at=100.0), 3600.0),
     ],
 )
@@ -141,6 +143,23 @@ def test_none_begins_twice_for_the_same_data(store: Store) -> None:
     automatic._step()
 
     assert (first, before, begun.count) == (None, 1, 2)
+
+
+def test_a_clock_that_is_put_back_holds_nothing_up(store: Store) -> None:
+    """Scores that came while the clock was a day ahead make a run when it is right again."""
+    begun, moments = Begun(), [90_000.0]
+    rhythm = Rhythm(quiet_s=10.0, patience_s=60.0)
+    automatic = Automatic(store, 5, begun, clock=lambda: moments[-1], rhythm=rhythm)
+    store.put_scores(rows(HAPPY, items=5))
+    automatic.look()
+    pauses = [automatic._step()]
+    moments.append(100.0)
+    pauses.append(automatic._step())
+    moments.append(111.0)
+    pauses.append(automatic._step())
+
+    assert pauses == [10.0, 10.0, None]
+    assert begun.count == 1
 
 
 def test_none_begins_while_one_goes_on(store: Store) -> None:

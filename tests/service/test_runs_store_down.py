@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import select
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import pytest
-from states import HAPPY, LIMIT_S, Place, next_event, place, rows, running
+from states import HAPPY, LIMIT_S, Place, git, next_event, place, rows, running
 
 from calreg.errors import TransportError
 from calreg.store import Store
@@ -59,21 +65,54 @@ def test_a_database_that_is_down_stops_runs_and_loses_nothing(on_postgres: Place
         assert [one.state for one in store.runs()] == ["ok", "failed"]
 
 
+_HOOK = """#!/bin/sh
+cd "$(dirname "$0")" && echo there > arrived && read -r _ < go
+"""
+
+
+def held_up_by(place: Place) -> tuple[Path, Path]:
+    """A remote that takes a push only when told: what says that one came, and what lets it go."""
+    remote = place.folder / "remote.git"
+    git(place.folder, "clone", "--quiet", "--bare", str(place.registry), str(remote))
+    git(place.registry, "remote", "add", "origin", str(remote))
+    hooks = remote / "hooks"
+    hooks.mkdir(exist_ok=True)
+    (hooks / "pre-receive").write_text(_HOOK, encoding="utf-8")
+    (hooks / "pre-receive").chmod(0o755)
+    for name in ("arrived", "go"):
+        os.mkfifo(hooks / name)
+    return hooks / "arrived", hooks / "go"
+
+
 def test_a_result_that_could_not_be_kept_is_kept_later(on_postgres: Place, postgres) -> None:
-    """A run that is published while the database is down is kept as soon as that is up."""
-    with running(on_postgres) as state:
+    """A run that is published while the database is down is told, and kept once that is up."""
+    arrived, go = held_up_by(on_postgres)
+    with running(on_postgres, push=True) as state:
         state.store.put_scores(rows(HAPPY))
-        ticket = state.runs.ticket(state.start_run().id)
-        answer = ticket.result.result(LIMIT_S)
-        state.runs._unwritten[ticket.id] = {"result": dict(answer), "error": None}
+        ticket = state.start_run()
         try:
+            with opened(arrived, os.O_RDONLY | os.O_NONBLOCK) as pipe:
+                assert select.select([pipe], [], [], LIMIT_S)[0]
             postgres.stop()
-            state.runs.write_down()
-            waiting = list(state.runs._unwritten)
+            go.write_text("on\n", encoding="utf-8")
+            answer = ticket.result.result(LIMIT_S)
+            with pytest.raises(TransportError) as unkept:
+                state.store.run(ticket.id)
         finally:
             postgres.start()
         state.runs.write_down()
+        kept = state.store.run(ticket.id)
 
-        assert waiting == [ticket.id]
-        assert state.runs._unwritten == {}
-        assert state.store.run(ticket.id).result == answer
+        assert unkept.value.code == "store-down"
+        assert (answer["outcome"], answer["pushed"]) == ("committed", True)
+        assert (kept.state, kept.result) == ("ok", answer)
+
+
+@contextmanager
+def opened(path: Path, flags: int) -> Iterator[int]:
+    """A descriptor, closed afterwards."""
+    descriptor = os.open(path, flags)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

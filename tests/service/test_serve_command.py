@@ -17,11 +17,13 @@ from typing import NamedTuple
 import httpx
 import pytest
 import yaml
-from running_service import KEY, TOKEN
+from running_service import KEY, TOKEN, settings_with
 
 from calreg.cli import call
+from calreg.store import Store
 
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
+PLAIN = {"trust_env": False, "verify": False}  # no proxy and no TLS
 PROGRAM = [str(Path(sys.executable).parent / "calreg")]
 
 
@@ -79,9 +81,7 @@ class Running:
 
     def post(self, path: str, body) -> httpx.Response:
         """POST with the key."""
-        return httpx.post(
-            f"{self.url}{path}", json=body, headers=HEADERS, timeout=60, trust_env=False
-        )
+        return httpx.post(f"{self.url}{path}", json=body, headers=HEADERS, timeout=60, **PLAIN)
 
 
 @contextmanager
@@ -106,7 +106,7 @@ def batch(number: int, size: int = 200):
 def test_it_serves_and_ends_when_it_is_told_to(registry):
     """SIGTERM ends it with 0; its store in the work tree is none of git's business."""
     with running(configured(registry)) as service:
-        health = httpx.get(f"{service.url}/health", timeout=30, trust_env=False)
+        health = httpx.get(f"{service.url}/health", timeout=30, **PLAIN)
         answer = service.post("/scores", batch(1))
         code, err = service.end(signal.SIGTERM)
 
@@ -134,7 +134,7 @@ def test_who_listens_to_events_does_not_hold_it_up(registry):
         run = service.post("/admin/calibration/run?wait=false", None)
         one = run.json().get("id") or run.json()["run"]["id"]
         url = f"{service.url}/admin/calibration/runs/{one}/events"
-        with httpx.stream("GET", url, headers=HEADERS, timeout=60, trust_env=False) as stream:
+        with httpx.stream("GET", url, headers=HEADERS, timeout=60, **PLAIN) as stream:
             assert stream.status_code == 200
             code, _ = service.end(signal.SIGTERM)
 
@@ -209,6 +209,37 @@ def test_production_mode_serves_all_but_admin(registry):
 
     assert (answer.status_code, taken.status_code) == (403, 200)
     assert "calibrate_heads is false by" in answer.json()["error"]["message"]
+    assert "Set calibrate_heads: true in" in answer.json()["error"]["hint"]
+
+
+def test_a_switch_that_overrides_the_file_is_named(registry, monkeypatch):
+    """Where the environment says production, to edit calreg.yaml would change nothing."""
+    monkeypatch.setenv("CALREG_CALIBRATE_HEADS", "0")
+    with running(configured(registry)) as service:
+        answer = service.post("/admin/calibration/run", None)
+
+    assert answer.status_code == 403
+    assert answer.json()["error"]["hint"].startswith("Set CALREG_CALIBRATE_HEADS=1 ")
+
+
+def test_pushing_to_nowhere_is_warned_of(registry):
+    """Runs are to be pushed and there is no remote: it is said before the first one fails."""
+    with running(configured(registry, push=True)) as service:
+        (warning,) = service.said["warnings"]
+
+    assert "there is no remote: runs are refused (git remote add origin URL)" in warning
+
+
+def test_a_store_of_another_registry_is_not_served(ran, registry):
+    """Scores and queue of one registry are not mixed with those of another."""
+    url = f"sqlite:///{registry.parent / 'films.db'}"
+    with Store.open(url) as store:
+        store.replace_history("films", "0" * 40, [])
+
+    done = ran(configured(registry, store=url), "--port", "0")
+
+    assert (done.code, done.out) == (3, "")
+    assert "films.db: is the store of films, not of reg" in done.err
 
 
 @pytest.mark.parametrize(
@@ -248,6 +279,40 @@ def test_a_setting_that_makes_no_sense_is_refused(ran, registry, block, message,
     assert "Traceback" not in done.err
 
 
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"keys": TOKEN},
+        {"keys": {"tagger": TOKEN}},
+        {"keys": [TOKEN]},
+        {"keys": [{"name": "a", "sha256": TOKEN}]},
+        {"keys": [{"name": f"{TOKEN} of mine", "sha256": "0" * 64}]},
+        {"store": [f"postgresql://me:{TOKEN}@host/db"]},
+        {"store": f"postgresql://me:{TOKEN}@host:port/db"},
+        {"webhooks": f"https://host/{TOKEN}"},
+        {"webhooks": [{"url": f"https://me:{TOKEN}@host/", "secret_env": "S"}]},
+        {"webhooks": [{"url": "https://host/", "secret_env": TOKEN.replace("-", "_")}]},
+        {"webhooks": [{"url": "https://host/", "secret_env": f"{TOKEN}!"}]},
+    ],
+)
+def test_a_secret_in_the_wrong_place_is_not_repeated(ran, registry, block):
+    """Whoever writes a key, a password or a webhook's secret where it does not belong is told so.
+
+    What is told goes into logs, so the secret is not.
+    """
+    done = ran(configured(registry, **block), "--port", "0")
+
+    assert done.code == 3
+    assert TOKEN[:20] not in done.err + done.out
+
+
+def test_a_digest_may_be_in_capitals(registry):
+    """The sha256 of a key is the same number in capitals."""
+    settings = settings_with(registry, keys=[{"name": "a", "sha256": KEY.sha256.upper()}])
+
+    assert [key.sha256 for key in settings.keys] == [KEY.sha256]
+
+
 def test_a_database_that_is_down_is_one_line(ran, registry, monkeypatch):
     """A store that cannot be reached is exit 5; its password is nowhere."""
     with socket.create_server(("127.0.0.1", 0)) as nobody:
@@ -268,7 +333,7 @@ def test_without_a_registry_there_is_nothing_to_serve(ran, tmp_path):
 
 
 def test_a_key_is_made_and_shown_once(ran, registry):
-    """--make-key prints the key, and the line for calreg.yaml; nothing is written."""
+    """--make-key prints the key, and the lines for calreg.yaml; nothing is written."""
     before = sorted(path.name for path in registry.iterdir())
     done = ran(registry, "--make-key", "me")
     token = done.out.strip()
@@ -278,13 +343,15 @@ def test_a_key_is_made_and_shown_once(ran, registry):
     assert re.fullmatch(r"calreg_[A-Za-z0-9_-]{43}", token)
     assert digest is not None
     assert token not in done.err
+    pasted = yaml.safe_load(done.err[done.err.index("service:") :])
+    assert pasted == {"service": {"keys": [{"name": "me", "sha256": digest[1]}]}}
     assert sorted(path.name for path in registry.iterdir()) == before
 
     configured(registry, keys=[{"name": "me", "sha256": digest[1]}])
     with running(registry) as service:
         headers = {"Authorization": f"Bearer {token}"}
         url = f"{service.url}/retag/next"
-        assert httpx.get(url, headers=headers, timeout=30, trust_env=False).status_code == 200
+        assert httpx.get(url, headers=headers, timeout=30, **PLAIN).status_code == 200
 
 
 @pytest.mark.parametrize("name", ["", "a b", "../x", "x" * 101])

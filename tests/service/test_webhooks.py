@@ -20,7 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from receivers import dripping, flooding, receiver
+from receivers import babbling, dripping, flooding, receiver, shaking_hands_for_ever
 from states import HAPPY, LIMIT_S, Place, git, place, rows, running
 
 from calreg.errors import InputError
@@ -162,6 +162,33 @@ def test_a_receiver_that_drips_delays_nobody(
     assert time.monotonic() - began < 10
     assert "is given up (tries: 1): no whole answer" in caplog.text
     assert "for=calreg" not in caplog.text
+
+
+def test_a_receiver_that_never_gets_through_with_tls_is_cut_off(store: Store) -> None:
+    """The time for an answer begins before there is a connection."""
+    short = Patience(answer_s=0.3, first_s=0.001, give_up_s=0.0, chance=lambda: 1.0)
+    with shaking_hands_for_ever() as url, hooks(store, url, patience=short) as (sender, ending):
+        sender.tell(RUN)
+        assert ending.given_up.wait(LIMIT_S)
+
+    assert ending.why == "no whole answer within 0.3 s"
+
+
+def test_what_a_receiver_says_does_nothing_to_a_terminal(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Control characters of an answer come neither into the log nor into the store."""
+    once = Patience(answer_s=5.0, first_s=0.001, give_up_s=0.0, chance=lambda: 1.0)
+    with (
+        receiver(answer=babbling) as there,
+        hooks(store, there.url, patience=once) as (sender, ending),
+    ):
+        sender.tell(RUN)
+        assert ending.given_up.wait(LIMIT_S)
+
+    assert "all is lost" in ending.why
+    assert ending.why.isprintable()
+    assert all(line.isprintable() for line in caplog.text.splitlines())
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])

@@ -14,6 +14,7 @@ from states import (
     HAPPY,
     LIMIT_S,
     BadJob,
+    Doom,
     Place,
     Unpicklable,
     ended,
@@ -22,10 +23,10 @@ from states import (
     place,
     rows,
     running,
+    worker_of,
 )
 
 from calreg.errors import CalregError
-from calreg.failpoints import VARIABLE
 from calreg.service.run_job import RecoverJob
 from calreg.service.state import State
 from calreg.service.worker import InterruptedJobError, Worker
@@ -72,15 +73,13 @@ def test_a_killed_worker_interrupts_its_run_and_the_next_run_works(place: Place)
     ],
 )
 def test_a_worker_killed_while_it_publishes_leaves_no_half_run(
-    place: Place, monkeypatch: pytest.MonkeyPatch, step: str, outcome: str
+    place: Place, step: str, outcome: str
 ) -> None:
     """Killed at any step of publishing, the registry has the run or has not, and goes on."""
     before = place.tip()
-    with running(place, is_begun=False) as state:
+    with running(place) as state:
         state.store.put_scores(rows(HAPPY))
-        monkeypatch.setenv(VARIABLE, f"{step}:kill")
-        state.start()
-        monkeypatch.delenv(VARIABLE)  # a fresh process does not get it
+        state.worker.ask(Doom(step)).result(LIMIT_S)  # of this process, not of the next one
         error = state.start_run().result.exception(LIMIT_S)
         state.worker.ask(RecoverJob()).result(LIMIT_S)
         after, untidy = place.tip(), git(place.registry, "status", "--porcelain")
@@ -98,7 +97,7 @@ def test_a_worker_killed_while_it_publishes_leaves_no_half_run(
 
 def test_a_bug_in_a_job_ends_that_job_alone(place: Place) -> None:
     """A job that raises what nobody foresaw is told as a bug, and the process goes on."""
-    worker = Worker(place.desk())
+    worker = worker_of(place)
     worker.start()
     error = worker.ask(BadJob()).exception(LIMIT_S)
     pid = worker.pid
@@ -112,7 +111,7 @@ def test_a_bug_in_a_job_ends_that_job_alone(place: Place) -> None:
 
 def test_a_job_that_had_not_begun_is_done_by_the_next_process(place: Place) -> None:
     """A job that lay in the pipe when the process was killed is done, by a fresh one."""
-    worker = Worker(place.desk())
+    worker = worker_of(place)
     assert worker.ask(BadJob(more=(1,))).result(LIMIT_S) == 1
     pid = worker.pid
     os.kill(pid, signal.SIGSTOP)
@@ -135,7 +134,7 @@ def test_a_process_that_cannot_begin_ends_its_jobs(place: Place) -> None:
 
 def test_ctrl_c_reaches_the_worker_through_the_service_alone(place: Place) -> None:
     """SIGINT, which a terminal sends to all processes, does not end the worker by itself."""
-    worker = Worker(place.desk())
+    worker = worker_of(place, is_forked=False)
     assert worker.ask(BadJob(more=(1,))).result(LIMIT_S) == 1
     pid = worker.pid
     os.kill(pid, signal.SIGINT)
@@ -181,7 +180,7 @@ sys.path.insert(0, {tests!r})
 if __name__ == "__main__":
     from states import HAPPY, Place, next_event, rows, running
 
-    with running(Place(Path({folder!r}))) as state:
+    with running(Place(Path({folder!r})), is_forked=False) as state:
         state.store.put_scores(rows(HAPPY))
         with state.registry.repository.lock():
             ticket = state.start_run()

@@ -328,6 +328,42 @@ def test_the_runs_page_has_runs_and_what_was_tried(observed):
     assert NASTY in page.text
 
 
+def test_a_run_that_was_made_before_is_told_from_a_new_one(observed):
+    """Asked for twice, of the same scores, a run is one run, and the page says so."""
+    tried = [
+        Tried("b", "automatic", "2026-11-22T09:05:00.000Z", "ok", version=4, is_known=True),
+        Tried("a", "api", "2026-11-22T09:00:00.000Z", "ok", version=4),
+    ]
+
+    page = Read(runs_page(observed, top_place(is_served=True), draw=None, tried=tried))
+
+    assert "automatic nothing new: run 4" in page.text
+    assert "api ok: run 4" in page.text
+
+
+def test_one_head_and_one_run_are_said_as_one(tmp_path):
+    """A registry of one head says so in words for one, and lists no numbers of no chart."""
+    registry = Registry.open(make(tmp_path / "music", SETTLED[:1], runs=1))
+    observed = observe(registry)
+
+    said = overview_answer(observed)
+    page = overview_page(observed, top_place(is_served=True), draw=drawer()).decode()
+
+    assert said.startswith("The one head is not settled yet; ")
+    assert "<summary>Heads after each run</summary>" in page
+    assert "<summary>The numbers</summary>" not in page
+
+
+def test_an_option_of_a_command_is_not_broken(observed):
+    """A command to be copied may break between words, never behind the dashes of an option."""
+    found = FoundByGate("index 3", "a" * 40, (Finding("timestamp", "note", None, None, "old"),), 1)
+
+    page = gate_page(observed, found, TOP).decode()
+
+    assert '<code>calreg gate <span class="opt">--explain</span> RULE</code>' in page
+    assert ".opt{white-space:nowrap}" in page
+
+
 def test_a_run_can_be_started_only_where_one_is_served(observed):
     """The form stands on pages of a service that may calibrate; a key is asked of strangers."""
     served = top_place(is_served=True)

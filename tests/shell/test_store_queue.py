@@ -225,3 +225,23 @@ def test_ids_may_be_a_whole_library(store_url):
 
         assert store.enqueue(np.arange(1, 20_001), reason="v2") == 20_000
         assert len(store.lease(20_000, seconds=60).items) == 20_000
+
+
+@pytest.mark.parametrize("lease", ["", "\0", "%", "x" * 32, "\ud800", "0" * 33])
+def test_what_is_no_lease_holds_nothing(store, lease):
+    """Any text may be shown as a lease; one that never was holds no item, in either database."""
+    store.enqueue("all", reason="v2")
+    store.lease(2, seconds=60)
+
+    assert store.done(lease, ["item 0", "item 1"]) == DoneCounts(0, 2)
+    assert store.queue_counts() == QueueCounts(8, 2)
+
+
+def test_a_lease_from_the_future_returns(store, clock):
+    """Items that were leased while the clock was a year ahead come back when it is right again."""
+    store.enqueue("all", reason="v2")
+    clock.time += 365 * 86_400
+    store.lease(4, seconds=300)
+    clock.time -= 365 * 86_400
+
+    assert len(store.lease(10, seconds=300).items) == 10

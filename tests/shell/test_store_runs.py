@@ -167,3 +167,12 @@ def test_all_of_it_outlives_the_service(store_url):
         assert store.last_run_revision() == Revision(1, 1, 1)
         assert store.delivery_counts()["waiting"] == 1
         assert store.findings() == Findings("c", [])
+
+
+def test_a_delivery_from_the_future_is_due(store):
+    """What was put off while the clock was a year ahead does not wait for that year to pass."""
+    number = store.put_delivery("https://example.org/hook", "run", "{}")
+
+    store.delivery_failed(number, 365 * 86_400.0, "503")
+
+    assert [one.id for one in store.due_deliveries(20.0)] == [number]

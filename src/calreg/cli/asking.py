@@ -60,6 +60,7 @@ def _asked(registry: Registry, address: Address | None, sql: str) -> Answer:
         with Store.open(address) as store:
             commit = store.history_commit()
             if commit is not None:
+                store.refuse_other(registry.name)
                 _tell_if_behind(commit, registry)
                 return store.query(sql)
     return query_rows(registry.history(limit=sys.maxsize), sql)

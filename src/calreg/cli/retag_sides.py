@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,13 +12,14 @@ from typing import TYPE_CHECKING
 from calreg.cli.opening import open_registry
 from calreg.errors import InputError, UsageError
 from calreg.files import read_file
-from calreg.names import REGISTRY_FILE, HeadName, nearest, parse_head_at, parse_version, run_path
+from calreg.names import REGISTRY_FILE, HeadName, nearest, parse_head_at, parse_version
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from calreg.cli.group import Session
     from calreg.documents import Calibration
-    from calreg.git import LogEntry
-    from calreg.registry import Registry, Snapshot
+    from calreg.registry import Past, Registry
 
 __all__ = ["Side", "Sides"]
 
@@ -28,8 +28,8 @@ _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _MAX_COMMITS = 1_000_000
 _STABLE = "stable"
 _FORMS = (
-    "Write v2 or HEAD@v2, a run's number, a commit, a date, stable, main, or a file or folder "
-    "of calibrations."
+    "Write v2 or MODEL/HEAD@v2, a run's number, a commit, a date, stable, main, or a file or "
+    "folder of calibrations."
 )
 
 
@@ -110,13 +110,16 @@ class Sides:
         return Side(f"v{version}", {name: found}, name)
 
     def _of_registry(self, text: str) -> Side:
+        from calreg.registry import end_of
+
         if text == _STABLE:
             return self._of_stable()
         if found := _RUN.fullmatch(text):
             run = int(found[1])
-            if run in self._registry.now.run_numbers:
-                return self._at(f"run {run}", self._commit_of_run(run))
-        moment = _moment(text)
+            commit = self._past.of_run(run)
+            if commit is not None:
+                return self._at(f"run {run}", commit)
+        moment = end_of(text)
         if moment is not None and not _COMMIT.fullmatch(text):
             return self._at(text, self._commit_at(text, moment))
         return self._at(text, self._commit_named(text))
@@ -147,47 +150,16 @@ class Sides:
     # Commits
 
     @cached_property
-    def _line(self) -> list[LogEntry]:
-        """The commits of the branch, the newest first, each the first parent of the one before."""
-        repository = self._registry.repository
-        tip = repository.tip()
-        if tip is None:
-            return []
-        known = {entry.commit: entry for entry in repository.log(tip, limit=_MAX_COMMITS)}
-        line: list[LogEntry] = []
-        at: str | None = tip
-        while at is not None and at in known:
-            line.append(known[at])
-            at = next(iter(known[at].parents), None)
-        return line
+    def _past(self) -> Past:
+        from calreg.registry import Past
 
-    def _commit_of_run(self, run: int) -> str:
-        # The commit of the branch that brought it: with a merge, that is when it was in force.
-        registry = self._registry
-        path = registry.now.full(run_path(run))
-        found = registry.repository.log(str(registry.now.commit), path, limit=1)
-        line = [entry.commit for entry in self._line]
-        if found and found[0].commit in line:
-            return found[0].commit
-        return self._merge_of(run_path(run), line)
-
-    def _merge_of(self, path: str, line: list[str]) -> str:
-        """The first commit of the branch that has a file, by bisection: files of runs stay."""
-        low, high = 0, len(line) - 1
-        while low < high:
-            middle = (low + high + 1) // 2
-            if self._registry.at(line[middle]).has(path):
-                low = middle
-            else:
-                high = middle - 1
-        return line[low]
+        return Past(self._registry, self._registry.now)
 
     def _commit_at(self, text: str, moment: datetime) -> str:
-        end_s = moment.timestamp()
-        for entry in self._line:
-            if entry.time_s <= end_s:
-                return entry.commit
-        raise InputError(f"the registry had no commits by {text}", code="no-such-reference")
+        commit = self._past.at(moment)
+        if commit is None:
+            raise InputError(f"the registry had no commits by {text}", code="no-such-reference")
+        return commit
 
     def _commit_named(self, text: str) -> str:
         repository = self._registry.repository
@@ -249,14 +221,3 @@ def _of_folder(text: str, path: Path) -> Side:
     opened = Client.open(path)
     names = [HeadName.parse(head) for head in opened.heads()]
     return Side(text, {name: opened.reference(name.full).calibration for name in names})
-
-
-def _moment(text: str) -> datetime | None:
-    """The end of a day, or the time itself; None if it is no date."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    if moment.time() == time() and not {"T", " "} & set(text):
-        moment += timedelta(days=1) - timedelta(microseconds=1)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -40,7 +40,7 @@ def serve_command(
     """Serve the registry over HTTP: runs, references, history, scores, the re-tag queue.
 
     What it does is said in the block service: of calreg.yaml. --make-key prints a new key once
-    and the line that calreg.yaml needs for it; nothing is written.
+    and the lines that calreg.yaml needs for it; nothing is written.
     """
     if name is not None:
         _make_key(name, as_json=as_json)
@@ -56,8 +56,8 @@ def _make_key(name: str, *, as_json: bool) -> None:
         print_json({"key": token, "name": key.name, "sha256": key.sha256})
         return
     click.echo(token)
-    click.echo("Keep it now: it is shown once. In calreg.yaml, below service:", err=True)
-    click.echo(f"  keys:\n    - {{name: {key.name}, sha256: {key.sha256}}}", err=True)
+    click.echo("Keep it now: it is shown once. In calreg.yaml:", err=True)
+    click.echo(f"service:\n  keys:\n    - {{name: {key.name}, sha256: {key.sha256}}}", err=True)
 
 
 def _serve(session: Session, host: str, port: int, *, as_json: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -60,12 +61,14 @@ def status_command(session: Session, *, url: str | None, as_json: bool) -> None:
 
 @store_command.command("rebuild", short_help="Make the history anew, from the registry.")
 @_url_option
+@click.option("--renamed", is_flag=True, help="The store's registry has another name now.")
 @json_option
 @pass_session
-def rebuild_command(session: Session, *, url: str | None, as_json: bool) -> None:
+def rebuild_command(session: Session, *, url: str | None, renamed: bool, as_json: bool) -> None:
     """Read the registry's whole history into the store, in place of what is there.
 
-    Scores, the queue and everything else in the store stay as they are.
+    Scores, the queue and everything else in the store stay as they are. A store of another
+    registry is refused.
     """
     from calreg.store import Store
 
@@ -77,6 +80,8 @@ def rebuild_command(session: Session, *, url: str | None, as_json: bool) -> None
         raise InputError("the registry has no commit yet", where=registry.name, code="no-history")
     started = time.monotonic()
     with Store.open(address) as store:
+        if not renamed:
+            store.refuse_other(registry.name)
         written = store.replace_history(registry.name, commit, rows)
     if as_json:
         print_json({"store": address.shown, "commit": commit, "rows": written})
@@ -102,9 +107,12 @@ def _address(session: Session, url: str | None) -> Address:
 def _is_current(session: Session, store: Store) -> bool | None:
     """Whether the history is that of the registry here; None where there is none to compare."""
     try:
-        tip = open_registry(session).now.commit
+        registry = open_registry(session)
+        tip = registry.now.commit
     except CalregError:
         return None  # a store can be looked at from anywhere
+    if store.history_registry() not in {None, registry.name}:
+        return None  # it is another registry's
     return store.history_commit() == tip
 
 
@@ -114,7 +122,7 @@ def _status(store: Store) -> dict[str, Any]:
     return {
         "store": store.shown,
         "kind": store.kind,
-        "bytes": None if store.file is None else store.file.stat().st_size,
+        "bytes": None if store.file is None else _size(store.file),
         "layout": store.layout(),
         "items": revision.items,
         "scores": revision.scores,
@@ -130,6 +138,12 @@ def _status(store: Store) -> dict[str, Any]:
     }
 
 
+def _size(file: Path) -> int:
+    """What is on the disk: of a store in use most may still be in its log."""
+    parts = [file, file.with_name(f"{file.name}-wal")]
+    return sum(part.stat().st_size for part in parts if part.exists())
+
+
 def _lines(found: dict[str, Any]) -> list[Line]:
     history, queue = found["history"], found["queue"]
     size = "" if found["bytes"] is None else f", {found['bytes'] / 2**20:,.1f} MiB"
@@ -138,7 +152,7 @@ def _lines(found: dict[str, Any]) -> list[Line]:
         Line(f"scores    {found['scores']:,} of {found['items']:,} items"),
         Line(f"queue     {queue['waiting']:,} wait, {queue['leased']:,} are worked on"),
         Line(f"history   {_history_text(history, is_current=found['history_is_current'])}"),
-        Line(f"webhooks  {found['deliveries']['waiting']:,} deliveries wait"),
+        Line(f"webhooks  {_deliveries_text(found['deliveries']['waiting'])}"),
         Line(f"last run  {_run_text(found['last_run'])}"),
     ]
 
@@ -150,6 +164,10 @@ def _history_text(history: dict[str, Any], *, is_current: bool | None) -> str:
     if is_current is False:
         return f"{text}: behind the registry. Next: calreg store rebuild"
     return text
+
+
+def _deliveries_text(waiting: int) -> str:
+    return f"{waiting:,} {'delivery waits' if waiting == 1 else 'deliveries wait'}"
 
 
 def _run_text(run: dict[str, Any] | None) -> str:

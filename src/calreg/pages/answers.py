@@ -98,6 +98,8 @@ def overview_answer(observed: Observed) -> str:
 def _settled(stable: int, total: int) -> str:
     if stable == total:
         return f"All {total:,} heads are settled" if total > 1 else "The one head is settled"
+    if total == 1:
+        return "The one head is not settled yet"
     if not stable:
         return f"None of {plural(total, 'head')} is settled yet"
     return f"{stable:,} of {plural(total, 'head')} {'is' if stable == 1 else 'are'} settled"

@@ -8,7 +8,7 @@ from calreg.gate import Finding
 from calreg.names import HeadName
 from calreg.pages.answers import gate_answer
 from calreg.pages.board import Place, ago, board, breakable
-from calreg.pages.html import Html, Part, joined, tag
+from calreg.pages.html import Html, Part, code, joined, tag
 from calreg.pages.observed import FoundByGate, Observed
 from calreg.report.numbers import plural
 
@@ -54,7 +54,7 @@ def _said(observed: Observed, found: FoundByGate, place: Place) -> list[Part]:
         _asked(found),
         *(_finding(one, known, place) for one in shown),
         tag("p", f"… and {plural(more, 'more finding')}.", class_="soft") if more else None,
-        tag("p", "What a rule asks, and why: ", tag("code", "calreg gate --explain RULE"), ".",
+        tag("p", "What a rule asks, and why: ", code("calreg gate --explain RULE"), ".",
             class_="soft") if shown else None,
     ]  # fmt: skip
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
-__all__ = ["Html", "Part", "joined", "tag"]
+__all__ = ["Html", "Part", "code", "joined", "tag"]
 
 _VOID = frozenset({"br", "input", "link", "meta", "wbr"})
 
@@ -45,6 +45,19 @@ def tag(name: str, /, *parts: Part, **attributes: str | bool | None) -> Html:
     if name in _VOID:
         return Html(f"<{name}{written}>")
     return Html(f"<{name}{written}>{joined(parts)}</{name}>")
+
+
+def code(line: str) -> Html:
+    """A command to be typed; where it has to be broken, it is not within an option's name.
+
+    >>> code("calreg diff --json")
+    '<code>calreg diff <span class="opt">--json</span></code>'
+    """
+    words = (
+        tag("span", word, class_="opt") if word.startswith("--") else word
+        for word in line.split(" ")
+    )
+    return tag("code", joined(words, " "))
 
 
 def joined(parts: Iterable[Part], between: str = "") -> Html:

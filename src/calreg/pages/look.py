@@ -53,6 +53,7 @@ p{margin:.35rem 0;max-width:48rem}
 ul{margin:.35rem 0;padding-left:1.2rem;max-width:52rem}
 .soft,footer,figcaption,dt,th,summary,.ago{color:var(--soft)}
 small,figcaption,summary,footer,th,.small{font-size:.875rem}
+.opt{white-space:nowrap}
 code{font-family:ui-monospace,monospace;font-size:.9em}
 time,.keep{white-space:nowrap}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1rem;margin:.6rem 0}dd{margin:0}
@@ -170,7 +171,8 @@ return [answer,body]};
 const wait=ms=>new Promise(r=>setTimeout(r,ms));
 const problem=(answer,body)=>{const e=body.error||{};if(answer.status===401)keep("");
 return answer.status===401?"This key is not accepted.":
-(e.message||"The service answered "+answer.status)+(e.hint?" "+e.hint:"")};
+e.message?said_of(e):"The service answered "+answer.status};
+const said_of=e=>e.message+(e.hint?(/[.!?]$/.test(e.message)?" ":". ")+e.hint:"");
 const count=n=>Number(n).toLocaleString("en");
 const follow=async id=>{let before="";for(;;){
 const [answer,run]=await ask(new URL(runs.pathname.replace(/\\/run$/,"/runs/")+
@@ -182,7 +184,7 @@ if(p.total){bar.max=p.total;bar.value=p.done}else bar.removeAttribute("value");
 if(step!==before){tell("Run under way: "+step+"…");before=step}
 await wait(400);continue}
 bar.hidden=true;
-if(run.error)throw new Error(run.error.message+(run.error.hint?" "+run.error.hint:""));
+if(run.error)throw new Error(said_of(run.error));
 const s=run.summary||{};
 tell(run.status==="interrupted"?"The run was interrupted; nothing of it is lost. Start it again.":
 (run.version?"Run "+run.version+(run.outcome==="already-done"?" was made of the same scores: ":

@@ -14,7 +14,7 @@ from calreg.documents import METRICS, HeadRow
 from calreg.pages.answers import WORDS, head_answer
 from calreg.pages.board import Place, ago, board, breakable, day, scrolled, table
 from calreg.pages.drawing import Draw
-from calreg.pages.html import Html, Part, joined, tag
+from calreg.pages.html import Html, Part, code, joined, tag
 from calreg.pages.label_numbers import is_of_factors, label_numbers, percent
 from calreg.pages.look import RUN_SCRIPT, SCRIPT, STYLE
 from calreg.pages.marks import METRIC_NAMES, metric_cell, standing_mark, verdict_mark
@@ -140,7 +140,7 @@ def _retag(detail: HeadDetail) -> Iterator[Part]:
     verb = "changed" if detail.is_moved else "would change"
     yield tag("p", f"Moving the reference from {way} {verb} the outcome of "
                    f"{_share_text(*found)} of the items, estimated from the scores of "
-                   f"v{detail.new_version}. ", tag("code", _retag_command(detail)),
+                   f"v{detail.new_version}. ", code(_retag_command(detail)),
               " lists them.")  # fmt: skip
 
 

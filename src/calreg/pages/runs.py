@@ -39,6 +39,7 @@ class Tried:
         step: What it is at, if it is going on.
         problem: What went wrong, if something did.
         version: The run's number in the registry; None if it was not published.
+        is_known: Whether that run had been made before, of the same scores.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Tried:
     step: str | None = None
     problem: str | None = None
     version: int | None = None
+    is_known: bool = False
 
 
 def runs_page(
@@ -113,7 +115,7 @@ def runs_picture(observed: Observed, draw: Draw | None) -> Html | None:
         draw(spec, words) if spec is not None and draw is not None else None,
         tag(
             "details",
-            tag("summary", "The numbers"),
+            tag("summary", "The numbers" if spec else "Heads after each run"),
             scrolled(table(columns, rows), "Heads by verdict after each run"),
             class_="fit",
         ),
@@ -188,6 +190,12 @@ def _excluded(observed: Observed) -> Html | None:
     return joined([tag("h2", f"Left out of run {observed.runs[0].run.version}"), tag("ul", *lines)])
 
 
+def _status(one: Tried) -> str:
+    if one.version is None:
+        return one.status
+    return f"nothing new: run {one.version}" if one.is_known else f"{one.status}: run {one.version}"
+
+
 def _tried(tried: Sequence[Tried]) -> Html | None:
     if not tried:
         return None
@@ -197,7 +205,7 @@ def _tried(tried: Sequence[Tried]) -> Html | None:
             tag("th", tag("code", one.id), scope="row"),
             tag("td", ago(one.started)),
             tag("td", one.trigger),
-            tag("td", one.status if one.version is None else f"{one.status}: run {one.version}"),
+            tag("td", _status(one)),
             tag("td", one.problem or one.step, class_="bad" if one.problem else "soft"),
         )
         for one in tried

@@ -10,6 +10,7 @@ from calreg.plan import Plan
 from calreg.registry.history import history_row, history_rows
 from calreg.registry.opening import Registry
 from calreg.registry.outbox import Waiting
+from calreg.registry.past import Past, end_of
 from calreg.registry.publishing import AlreadyDone, Published, Retry
 from calreg.registry.pushing import Pushed, PushedItem
 from calreg.registry.scaffold import Initialised, initialise
@@ -18,6 +19,7 @@ from calreg.registry.snapshot import Snapshot
 __all__ = [
     "AlreadyDone",
     "Initialised",
+    "Past",
     "Plan",
     "Published",
     "Pushed",
@@ -26,6 +28,7 @@ __all__ = [
     "Retry",
     "Snapshot",
     "Waiting",
+    "end_of",
     "history_row",
     "history_rows",
     "initialise",

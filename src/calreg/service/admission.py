@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 
 from starlette.types import Scope
 
+from calreg.config import SWITCH
 from calreg.service.auth import COOKIE, Failures, Keys, Sessions, needs_key, token_of
 from calreg.service.limits import too_large
 from calreg.service.problems import Problem
@@ -22,6 +23,7 @@ from calreg.service.settings import Settings
 __all__ = ["Admission", "too_many_failures"]
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_MOST_OF_STRANGERS = 16 * 2**10
 
 
 class Admission:
@@ -49,7 +51,9 @@ class Admission:
         """Why a request goes no further; None if it does. `scope["owner"]` is whose key it is."""
         method, path = scope["method"], scope["path"]
         headers = _headers(scope)
-        if method not in _SAFE and _is_foreign(headers):
+        # To lease items is to change something, whatever the method says.
+        is_act = method not in _SAFE or path.startswith("/retag/")
+        if is_act and _is_foreign(headers):
             return Problem(
                 403,
                 "foreign-origin",
@@ -62,7 +66,12 @@ class Admission:
             return self._unknown(scope, headers)
         if path.startswith("/admin/") and not self._settings.calibrate_heads:
             return self._production()
-        return self._too_large(headers)
+        return self._too_large(scope, headers)
+
+    def most_bytes(self, scope: Scope) -> int:
+        """How large a body may be: nobody without a key takes a share of the memory for batches."""
+        most = self._settings.max_body_bytes
+        return most if scope.get("owner") is not None else min(most, _MOST_OF_STRANGERS)
 
     def _owner(self, headers: Mapping[str, str]) -> str | None:
         token = token_of(headers)
@@ -89,16 +98,18 @@ class Admission:
 
     def _production(self) -> Problem:
         where = self._settings.config_file or "calreg.yaml"
+        is_by_file = self._settings.switch_from != SWITCH
+        put_right = f"Set calibrate_heads: true in {where}" if is_by_file else f"Set {SWITCH}=1"
         return Problem(
             403,
             "production-mode",
             f"production mode (calibrate_heads is false by {self._settings.switch_from}): "
             "this service calibrates nothing",
-            hint=f"Set calibrate_heads: true in {where} and start it again.",
+            hint=f"{put_right} and start it again.",
         )
 
-    def _too_large(self, headers: Mapping[str, str]) -> Problem | None:
-        size, most = headers.get("content-length", "0"), self._settings.max_body_bytes
+    def _too_large(self, scope: Scope, headers: Mapping[str, str]) -> Problem | None:
+        size, most = headers.get("content-length", "0"), self.most_bytes(scope)
         is_fine = size.isascii() and size.isdecimal() and len(size) < 20 and int(size) <= most
         return None if is_fine else too_large(most)
 

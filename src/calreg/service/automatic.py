@@ -104,7 +104,7 @@ def wait_s(
     if revision.change == past.change or revision.items - past.items < after:
         return None
     begin = min(last_new + rhythm.quiet_s, due_since + rhythm.patience_s)
-    if past.failures:
+    if past.failures and past.failed_at <= now:  # else the clock was put back
         begin = max(begin, past.failed_at + rhythm.retry_s(past.failures))
     return max(0.0, begin - now)
 
@@ -197,8 +197,8 @@ class Automatic:
             self._is_stale.clear()  # before reading: what ends meanwhile is read the next time
             self._past = self._read()
         revision, now = self._store.revision(), self._clock()
-        if self._due_since is None:
-            self._due_since = now
+        self._last_new = min(self._last_new, now)  # the clock may have been put back
+        self._due_since = now if self._due_since is None else min(self._due_since, now)
         pause = wait_s(
             self._after, revision, self._past, self._rhythm,
             now=now, last_new=self._last_new, due_since=self._due_since,

@@ -25,6 +25,10 @@ __all__ = ["Batch", "Reject", "judged", "rows_of_json", "rows_of_lines"]
 _SHOWN = 100
 _LONGEST = 40
 _MISSING = object()
+# A row takes some 50 bytes, and is one object. What holds very many more things than that is no
+# batch, and would take a hundred times its size of memory.
+_LEAST_BYTES = 12
+_FEW_THINGS = 1000
 
 _WORDS = {
     **REASONS,
@@ -199,6 +203,7 @@ def rows_of_json(body: bytes) -> list[Any]:
     Raises:
         InputError: No JSON (code `json`), or another shape.
     """
+    _check_things(body)
     data = _parsed(body, where="body")
     if not isinstance(data, dict) or not isinstance(data.get("rows"), list):
         raise InputError('expected {"rows": […]}', where="/body", code="input")
@@ -220,7 +225,19 @@ def rows_of_lines(body: bytes) -> list[Any]:
     Raises:
         InputError: A line that is no JSON (code `json`).
     """
+    _check_things(body)
     return list(_lines(body))
+
+
+def _check_things(body: bytes) -> None:
+    things = body.count(b"{") + body.count(b"[")
+    if things > _FEW_THINGS + len(body) // _LEAST_BYTES:
+        raise InputError(
+            f"{things:,} objects and lists in {len(body):,} bytes are no rows",
+            where="body",
+            hint="A row is one object with item, model, head, label and score.",
+            code="json",
+        )
 
 
 def _lines(body: bytes) -> Iterator[Any]:

@@ -16,6 +16,9 @@ from calreg.names import nearest
 __all__ = ["Block"]
 
 
+_MOST = 1e9
+
+
 class Block:
     """A mapping of settings.
 
@@ -32,7 +35,7 @@ class Block:
     def __init__(self, data: Any, known: Sequence[str], *, where: str, pointer: str) -> None:
         self._where, self._pointer = where, pointer
         if not isinstance(data, Mapping):
-            raise self.refused("", f"expected a mapping of settings, got {data!r}")
+            raise self.refused("", f"expected a mapping of settings, got {_kind(data)}")
         self._data = data
         unknown = next((key for key in data if key not in known), None)
         if unknown is not None:
@@ -55,7 +58,7 @@ class Block:
         """A text that is not empty; without a default the key must be there."""
         found = self._data.get(key, default)
         if not (isinstance(found, str) and found):
-            raise self.refused(key, f"expected a text, got {found!r}")
+            raise self.refused(key, f"expected a text, got {_kind(found)}")
         return found
 
     def flag(self, key: str, *, default: bool) -> bool:
@@ -74,9 +77,9 @@ class Block:
         return int(found)
 
     def number(self, key: str, default: float) -> float:
-        """A number above 0."""
+        """A number above 0, and such that a time that far ahead is still one."""
         found = self._data.get(key, default)
-        if not (_is_number(found) and 0 < found < math.inf):
+        if not (_is_number(found) and 0 < found <= _MOST):
             raise self.refused(key, f"expected a number above 0, got {found!r}")
         return float(found)
 
@@ -91,7 +94,7 @@ class Block:
         """A list of texts; empty if there is none."""
         found = self._list(key)
         if not all(isinstance(one, str) and one for one in found):
-            raise self.refused(key, f"expected a list of texts, got {found!r}")
+            raise self.refused(key, "expected a list of texts")
         return tuple(found)
 
     def named_texts(self, key: str) -> dict[str, str]:
@@ -101,7 +104,7 @@ class Block:
             isinstance(found, Mapping)
             and all(isinstance(one, str) for pair in found.items() for one in pair)
         ):
-            raise self.refused(key, f"expected a mapping of texts, got {found!r}")
+            raise self.refused(key, "expected a mapping of texts")
         return dict(found)
 
     def block(self, key: str, known: Sequence[str]) -> Block:
@@ -119,8 +122,17 @@ class Block:
     def _list(self, key: str) -> list[Any]:
         found = self._data.get(key, [])
         if not isinstance(found, list):
-            raise self.refused(key, f"expected a list, got {found!r}")
+            raise self.refused(key, f"expected a list, got {_kind(found)}")
         return found
+
+
+def _kind(found: Any) -> str:
+    """What something is, where it may be a key that stands in the wrong place: not what it says."""
+    if isinstance(found, str):
+        return "text" if found else "an empty text"
+    if isinstance(found, Mapping):
+        return "a mapping"
+    return "a list" if isinstance(found, list) else repr(found)
 
 
 def _is_number(found: Any) -> bool:

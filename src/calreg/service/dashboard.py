@@ -196,6 +196,7 @@ def _tried(record: RunRecord, state: State) -> Tried:
         step=row["progress"]["step"] if row["status"] == "running" else None,
         problem=error["message"] if error else None,
         version=row["version"],
+        is_known=row["outcome"] == "already-done",
     )
 
 

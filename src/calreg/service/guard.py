@@ -31,6 +31,7 @@ _HEADERS = {
     b"cache-control": b"no-store",
 }
 # Pages carry a policy of their own, which names the digests of their script and style.
+_NOT_MODIFIED = 304
 _PAGE_POLICY = b"frame-ancestors 'none'; base-uri 'none'"
 _POLICY = b"default-src 'none'; frame-ancestors 'none'"
 _REFUSED = 400
@@ -66,7 +67,9 @@ class _Reply:
             self.on_start()
             self.status = message["status"]
             self._is_early = self.status >= _REFUSED and not self._body.is_complete
-            message["headers"] = _with_headers(message.get("headers", ()), ends=self._is_early)
+            message["headers"] = _with_headers(
+                message.get("headers", ()), self.status, ends=self._is_early
+            )
             await self._send(message)
             return
         self.is_complete = not message.get("more_body", False)
@@ -141,6 +144,7 @@ class Guard:
             refusal = self.admission.refusal(scope)
             if refusal is not None:
                 return refusal
+            body.most = self.admission.most_bytes(scope)
             async with limit:
                 # An answer that has begun may take its time: events go on for hours.
                 reply.on_start = lambda: limit.reschedule(None)
@@ -186,12 +190,16 @@ def _took_too_long(timeout_s: float) -> Problem:
     )
 
 
-def _with_headers(headers: Iterable[tuple[bytes, bytes]], *, ends: bool) -> list[_Header]:
+def _with_headers(
+    headers: Iterable[tuple[bytes, bytes]], status: int, *, ends: bool
+) -> list[_Header]:
     found = list(headers)
     given = dict(found)
     wanted = dict(_HEADERS)
     is_page = given.get(b"content-type", b"").startswith(b"text/html")
-    wanted[b"content-security-policy"] = _PAGE_POLICY if is_page else _POLICY
+    # Headers of a 304 replace those that a browser has kept: a page would lose its style.
+    if status != _NOT_MODIFIED:
+        wanted[b"content-security-policy"] = _PAGE_POLICY if is_page else _POLICY
     if ends:
         wanted[b"connection"] = b"close"
     return [*found, *(pair for pair in wanted.items() if pair[0] not in given)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
@@ -17,6 +18,7 @@ from starlette.responses import Response
 
 from calreg import __version__
 from calreg.errors import CalregError
+from calreg.git import redact
 from calreg.service.documented import HEALTH
 from calreg.service.problems import json_answer
 from calreg.service.state import State
@@ -32,9 +34,11 @@ _FRESH_S = 1.0
 _STALE_S = 4.0
 _TIMEOUT_S = 3.0
 _LONGEST = 200
+_CODE = re.compile(r"[a-z-]+(?=: )")
 
 Parts = dict[str, str]
 _UNKNOWN: Parts = dict.fromkeys(("store", "registry", "worker"), "does not answer")
+_HARMLESS = frozenset({"ok", "no process", "does not answer"})
 
 
 class Health:
@@ -95,7 +99,7 @@ def look_at(state: State) -> Parts:
     """How store, registry and worker are: `ok`, or what is wrong in one line."""
     return {
         "store": _said(state.store.check),
-        "registry": state.problem or "ok",
+        "registry": redact(state.problem or "ok")[:_LONGEST],
         # A fresh one begins by itself; a moment without one is no harm.
         "worker": "ok" if state.worker.pid is not None else "no process",
     }
@@ -105,8 +109,18 @@ def _said(ask: Callable[[], object]) -> str:
     try:
         ask()
     except CalregError as error:
-        return f"{error.code}: {error.message}"[:_LONGEST]
+        return redact(f"{error.code}: {error.message}")[:_LONGEST]
     return "ok"
+
+
+def _briefly(word: str) -> str:
+    """What a stranger is told: addresses, users and paths of the inside are none of theirs.
+
+    >>> _briefly("ok"), _briefly("store-down: connection to 10.0.0.5 failed"), _briefly("/a: b")
+    ('ok', 'store-down', 'not well')
+    """
+    code = _CODE.match(word)
+    return word if word in _HARMLESS else code[0] if code else "not well"
 
 
 def router(state: State, threads: Threads) -> APIRouter:
@@ -125,6 +139,8 @@ def router(state: State, threads: Threads) -> APIRouter:
         if request.url.query == "live":
             return json_answer({"status": "ok"})
         found = await health.now()
+        if request.scope.get("owner") is None:
+            found |= {part: _briefly(found[part]) for part in _UNKNOWN}
         return json_answer(found, 200 if found["status"] == "ok" else 503)
 
     return routes

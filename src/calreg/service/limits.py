@@ -95,7 +95,8 @@ class Body:
         is_complete: bool = False,
     ) -> None:
         self._receive = receive
-        self._most, self._timeout_s, self._budget = most, timeout_s, budget
+        self.most = most
+        self._timeout_s, self._budget = timeout_s, budget
         self._deadline: float | None = None
         self._size = 0
         self.is_complete = is_complete
@@ -113,8 +114,8 @@ class Body:
             self.is_complete = True
             return message
         size = len(message.get("body", b""))
-        if self._size + size > self._most:
-            raise Refused(too_large(self._most))
+        if self._size + size > self.most:
+            raise Refused(too_large(self.most))
         self._budget.take(size)
         self._size += size
         self.is_complete = not message.get("more_body", False)

@@ -70,7 +70,7 @@ def _add_problems(path: str, method: str, operation: dict[str, Any], *, is_guard
     wanted = {*_EVERY}
     if is_guarded:
         wanted.update(_WITH_KEY)
-    if path.startswith("/admin/"):
+    if path.startswith(("/admin/", "/retag/")):
         wanted.add(403)
     if method != "GET":
         wanted.update(_UNSAFE)

@@ -35,6 +35,7 @@ __all__ = [
 LOG = logging.getLogger("calreg.service")
 
 _RETRY_S = 5
+_LONGEST_PATH = 200
 _STATUS_OF_CODE: Mapping[str, int] = {
     "already-running": 409,
     "json": 400,
@@ -134,7 +135,7 @@ def _refused(request: Request, error: Exception) -> Response:
     return Problem(
         status,
         HTTPStatus(status).phrase.lower().replace(" ", "-"),
-        f"{request.method} {request.url.path}: {words}",
+        f"{request.method} {request.scope['path'][:_LONGEST_PATH]}: {words}",
         hint="All there is: /docs" if status in _WORDS else None,
         headers=error.headers or {},
     ).answer()

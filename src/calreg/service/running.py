@@ -243,10 +243,11 @@ class _Follower:
     def tell(self, progress: Progress) -> None:
         now = self._clock()
         is_new = progress.step != self._step
-        if is_new or now - self._told >= _TOLD_S or progress.done == progress.total:
+        # The clock may be put back: then all that was told is from the future.
+        if is_new or not 0 <= now - self._told < _TOLD_S or progress.done == progress.total:
             self._told = now
             self._ticket.feed.publish("progress", progress._asdict())
-        if is_new or now - self._written >= _WRITTEN_S:
+        if is_new or not 0 <= now - self._written < _WRITTEN_S:
             self._written = now
             try:
                 self._store.run_progress(

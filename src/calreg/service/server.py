@@ -28,6 +28,11 @@ __all__ = ["Server", "address_of", "bound", "is_local"]
 
 _HEADER_S = 10.0
 _MAX_HEADER_BYTES = 64 * 2**10
+# Requests of one connection that wait for their turn; no client of ours sends any ahead.
+_MAX_AHEAD = 16
+# An answer that nobody reads is looked at this often, and has to shrink by so much.
+_UNREAD_S = 20.0
+_LEAST_READ = 20 * 2**10
 _KEEP_ALIVE_S = 30
 _GRACE_S = 10
 _MAX_CONNECTIONS = 2000
@@ -35,12 +40,24 @@ _MAX_CONNECTIONS = 2000
 _OWN_FILES = 128
 
 
+class _RefusedHereError(ValueError):
+    """Ends the parser: what comes is over a limit."""
+
+
 class _Protocol(HttpToolsProtocol):
-    """A connection whose headers come in time and are not endless, or it ends."""
+    """A connection whose headers come in time and are not endless, or it ends.
+
+    It ends, too, where somebody sends requests without end before reading an answer, or reads
+    no answer.
+    """
 
     _waiting: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
     _header_bytes = 0
+    _unfinished = 0
+    _begun = 0
     _is_in_headers = True
+    _is_whole = True
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -54,30 +71,72 @@ class _Protocol(HttpToolsProtocol):
             return
         if self._is_in_headers and self._waiting is None:  # the next request of a connection
             self._expect_headers()
-        self._header_bytes += len(data)
+        # What came before a request that begins in the middle of this is none of its headers.
+        expected = self._begun + self._is_whole
         super().data_received(data)
-        if self._is_in_headers and self._header_bytes > _MAX_HEADER_BYTES:
-            self._end(Problem(431, "headers-too-large", "the headers are too large"))
+        if not self._is_in_headers or self._is_whole:
+            return
+        self._unfinished = self._unfinished + len(data) if expected == self._begun else 0
+        if self._unfinished > _MAX_HEADER_BYTES:
+            self._end(_too_large())
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._is_in_headers = True
+        if len(self.pipeline) >= _MAX_AHEAD:
+            raise _RefusedHereError("too many requests ahead")
+        self._begin()
+        self._is_whole = False
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value))
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._is_in_headers, self._header_bytes = False, 0
+        self._is_in_headers = False
         self._expect_nothing()
         super().on_headers_complete()
 
+    def on_message_complete(self) -> None:
+        self._is_whole = self._is_in_headers = True
+        self._unfinished = 0
+        super().on_message_complete()
+
     def on_response_complete(self) -> None:
-        self._is_in_headers = True
+        if not (self._is_whole or self.pipeline):
+            self._begin()  # nobody wants the rest of its body: it may be as long as headers
         super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._expect_nothing()
+        if self._unread is not None:
+            self._unread.cancel()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
-        self._end(Problem(400, "http", msg))
+        is_long = self._header_bytes > _MAX_HEADER_BYTES
+        self._end(_too_large() if is_long else Problem(400, "http", msg))
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._expect_reading()
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self._expect_reading()
+
+    def _begin(self) -> None:
+        self._begun += 1
+        self._header_bytes = self._unfinished = 0
+        self._is_in_headers = True
+
+    def _count(self, size: int) -> None:
+        self._header_bytes += size
+        if self._header_bytes > _MAX_HEADER_BYTES:
+            raise _RefusedHereError("too long")
 
     def _expect_headers(self) -> None:
         late = Problem(408, "headers-too-slow", f"no whole request within {_HEADER_S:g} s")
@@ -88,16 +147,36 @@ class _Protocol(HttpToolsProtocol):
             self._waiting.cancel()
             self._waiting = None
 
+    def _expect_reading(self) -> None:
+        """Have whoever is on the other side read what waits for them, or be cut off."""
+        left = self.transport.get_write_buffer_size()
+        if self._unread is None and left:
+            self._unread = self.loop.call_later(_UNREAD_S, self._look_at_unread, left)
+
+    def _look_at_unread(self, before: int) -> None:
+        self._unread = None
+        left = self.transport.get_write_buffer_size()
+        if left > before - _LEAST_READ and (self.flow.write_paused or self.transport.is_closing()):
+            self.transport.abort()
+            return
+        self._expect_reading()
+
     def _end(self, problem: Problem) -> None:
         """Say why, and close: no route has seen this request."""
         self._expect_nothing()
         if self.transport.is_closing():
             return
-        answer = problem.answer()
-        lines = [b"HTTP/1.1 %d \r\nconnection: close\r\n" % problem.status]
-        lines += [b"%s: %s\r\n" % pair for pair in answer.raw_headers]
-        self.transport.write(b"".join([*lines, b"\r\n", bytes(answer.body)]))
+        if self.cycle is None or self.cycle.response_complete:
+            answer = problem.answer()
+            lines = [b"HTTP/1.1 %d \r\nconnection: close\r\n" % problem.status]
+            lines += [b"%s: %s\r\n" % pair for pair in answer.raw_headers]
+            self.transport.write(b"".join([*lines, b"\r\n", bytes(answer.body)]))
         self.transport.close()
+        self._expect_reading()
+
+
+def _too_large() -> Problem:
+    return Problem(431, "headers-too-large", "the headers are too large")
 
 
 def _most_connections() -> int:

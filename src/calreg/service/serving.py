@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import gc
-import logging
 import signal
 import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from calreg.errors import InputError
 from calreg.registry import Registry
 from calreg.service.app import create_app
+from calreg.service.logs import log_to_stderr
 from calreg.service.server import Server, address_of, is_local
 from calreg.service.settings import Settings
 from calreg.service.state import State
@@ -40,15 +41,16 @@ def serve(
         CalregError: Registry or store cannot be opened.
         KeyboardInterrupt: It was Ctrl-C.
     """
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
+    log_to_stderr()
     with Store.open(settings.store_url) as store:
+        store.refuse_other(registry.name)
         _exclude(registry, store.file)
         state = State(settings, registry, store)
         url = f"http://{address_of(host, listening.getsockname()[1])}"
 
         def ready() -> None:
             _answer_evenly()
-            tell(url, _warnings(settings, host))
+            tell(url, _warnings(settings, registry, host))
 
         server = Server(create_app(state), ready=ready, before_end=state.dismiss)
         server.run(sockets=[listening])
@@ -65,7 +67,7 @@ def _answer_evenly() -> None:
     gc.freeze()
 
 
-def _warnings(settings: Settings, host: str) -> list[str]:
+def _warnings(settings: Settings, registry: Registry, host: str) -> list[str]:
     said = []
     if not is_local(host):
         said.append(
@@ -76,7 +78,18 @@ def _warnings(settings: Settings, host: str) -> list[str]:
         said.append("there are no keys: nobody can write (calreg serve --make-key NAME)")
     if not settings.calibrate_heads:
         said.append("production mode (calibrate_heads is false): /admin answers 403")
+    if settings.push and _pushes_nowhere(registry):
+        said.append(
+            "push is true, and there is no remote: runs are refused (git remote add origin URL)"
+        )
     return said
+
+
+def _pushes_nowhere(registry: Registry) -> bool:
+    try:
+        return registry.repository.remote(registry.repository.branch()) is None
+    except InputError:
+        return False  # HEAD is detached: a run says that, and reading goes on
 
 
 def _exclude(registry: Registry, file: Path | None) -> None:

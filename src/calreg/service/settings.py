@@ -186,9 +186,11 @@ def _keys(block: Block) -> tuple[Key, ...]:
     for one in block.blocks("keys", ("name", "sha256")):
         name, digest = one.text("name"), one.text("sha256")
         if not is_key_name(name) or name in found:
-            raise one.refused("name", f"expected a name of its own, got {name!r}")
+            # Somebody may have put the key itself here, or below: it is not repeated.
+            shown = f", got {name!r}" if name in found else ""
+            raise one.refused("name", f"expected a name of its own{shown}")
+        digest = digest.lower()
         if not _DIGEST.fullmatch(digest):
-            # Somebody may have put the key itself here: it is not repeated.
             raise one.refused("sha256", "expected 64 hex digits (calreg serve --make-key NAME)")
         found[name] = Key(name, digest)
     return tuple(found.values())
@@ -210,7 +212,8 @@ def _webhooks(block: Block) -> Iterator[Webhook]:
         if not _is_web_address(url):
             raise one.refused("url", "expected https://HOST/…; http:// on this machine alone")
         if not _VARIABLE.fullmatch(variable):
-            raise one.refused("secret_env", f"expected the name of a variable, got {variable!r}")
+            # It may be the secret itself: it is not repeated.
+            raise one.refused("secret_env", "expected the name of a variable, not the secret")
         if not events or not set(events) <= set(EVENTS):
             raise one.refused("events", f"expected some of {', '.join(EVENTS)}, got {events!r}")
         yield Webhook(url, variable, events)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from calreg.client import Stamp
 from calreg.errors import InputError
 from calreg.git import LogEntry
-from calreg.names import HeadName, parse_version, run_path
+from calreg.names import HeadName, parse_version
 from calreg.plan import Reference
-from calreg.registry import Registry, Snapshot
+from calreg.registry import Past, Registry, Snapshot, end_of
 
 __all__ = ["Former", "references_of"]
 
@@ -20,7 +19,7 @@ _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _VERSION = re.compile(r"v?[1-9][0-9]{0,9}")
 _LEAST_COMMIT = 7
 _MAX_COMMITS = 100_000
-_HINT = "Write a run's number (3 or v3), a commit, a time (2026-01-31T12:00:00Z) or a stamp."
+_HINT = "Write a run's number (3), a commit, a day, a time (2026-01-31T12:00:00Z) or a stamp."
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,37 +61,34 @@ class _Places:
 
     def __init__(self, registry: Registry, now: Snapshot) -> None:
         self._registry, self._now = registry, now
+        self._past = Past(registry, now)
 
     @property
     def name(self) -> str:
         return self._now.settings.name
 
-    def _log(self, path: str = "") -> list[LogEntry]:
+    def _log(self) -> list[LogEntry]:
         tip = self._now.commit
-        if tip is None:
-            return []
-        return self._registry.repository.log(tip, path, limit=_MAX_COMMITS)
+        return [] if tip is None else self._registry.repository.log(tip, limit=_MAX_COMMITS)
 
     def after_run(self, number: int) -> Former:
         """As a run left it."""
-        entries = self._log(self._now.full(run_path(number)))
-        if not entries:
+        commit = self._past.of_run(number)
+        if commit is None:
             numbers = self._now.run_numbers
             there = f"there are {numbers[0]} to {numbers[-1]}" if numbers else "there is none"
             raise _none_such(f"no run {number} in {self.name}; {there}")
-        return self._former(entries[-1].commit, f"v{number}")
+        return self._former(commit, f"v{number}")
 
     def at_time(self, text: str) -> Former:
-        """As it was at a time."""
-        try:
-            when = datetime.fromisoformat(text)
-        except ValueError:
-            raise _none_such(f"{text[:100]!r} names no time of {self.name}") from None
-        seconds = (when if when.tzinfo is not None else when.replace(tzinfo=UTC)).timestamp()
-        found = next((entry for entry in self._log() if entry.time_s <= seconds), None)
-        if found is None:
+        """As it was at a time, or at the end of a day."""
+        moment = end_of(text)
+        if moment is None:
+            raise _none_such(f"{text[:100]!r} names no time of {self.name}")
+        commit = self._past.at(moment)
+        if commit is None:
             raise _none_such(f"{self.name} did not exist at {text}")
-        return self._former(found.commit, text)
+        return self._former(commit, text)
 
     def at(self, commit: str, *, name: str) -> Former:
         """As a commit holds it, named by its id or the beginning of it."""

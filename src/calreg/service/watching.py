@@ -59,7 +59,8 @@ class _Backoff:
 
     @property
     def is_over(self) -> bool:
-        return self.clock() >= self.next_at
+        now = self.clock()  # which may have been put back
+        return not self.next_at - _LONGEST_PAUSE_S <= now < self.next_at
 
     def failed(self) -> None:
         self.failures += 1

@@ -41,6 +41,7 @@ _LEAST_SECRET = 16
 _MAX_ANSWER = 64 * 1024
 _LOOK_S = 60.0
 _AT_ONCE = 100
+_LONGEST_PROBLEM = 300
 _LAST_S = 2.0  # for what is just being sent when the service ends
 
 
@@ -88,9 +89,11 @@ def secrets_of(webhooks: Sequence[Webhook], environment: Mapping[str, str]) -> d
         if len(secret) < _LEAST_SECRET:
             problem = "is not set" if not secret else f"has fewer than {_LEAST_SECRET} characters"
             place = f"/service/webhooks/{number}/secret_env"
+            # Somebody may have written the secret itself there, which is not repeated.
+            name = webhook.secret_env if webhook.secret_env.isupper() else "NAME"
             raise InputError(
-                f"at {place}: variable {webhook.secret_env} {problem}",
-                hint=f"export {webhook.secret_env}=$(openssl rand -hex 32), and tell the receiver.",
+                f"at {place}: variable {name} {problem}",
+                hint=f"export {name}=$(openssl rand -hex 32), and tell the receiver.",
                 code="webhook-secret",
             )
         found[webhook] = secret.encode("utf-8", "surrogateescape")
@@ -214,6 +217,11 @@ class Webhooks:
             self._given_up(delivery, problem)
 
 
+def _plain(text: str) -> str:
+    """What a receiver said, as it may stand in a log: one line, without control characters."""
+    return "".join(char if char.isprintable() else "?" for char in text[:_LONGEST_PROBLEM])
+
+
 class _Sender:
     """One address, and the thread that sends to it, one event after the other."""
 
@@ -260,14 +268,14 @@ class _Sender:
         limit = threading.Timer(self._patience.answer_s, self.cut)
         limit.daemon = True
         try:
-            connection = self._connection = self._connect()
-            connection.connect()
             limit.start()
+            connection = self._connection = http.client.HTTPConnection(self._host, self._port)
+            self._connect(connection)
             connection.request("POST", self._target, body, headers)
             answer = connection.getresponse()
             answer.read(_MAX_ANSWER)
         except (OSError, ValueError, http.client.HTTPException) as error:
-            return self._late() or f"no answer: {error or type(error).__name__}"[:300]
+            return self._late() or _plain(f"no answer: {error or type(error).__name__}")
         finally:
             limit.cancel()
             self._hang_up()
@@ -279,12 +287,18 @@ class _Sender:
         """Why it did not arrive, if it was cut off; None if it was not."""
         return f"no whole answer within {self._patience.answer_s:g} s" if self._is_cut else None
 
-    def _connect(self) -> http.client.HTTPConnection:
-        limit_s = self._patience.answer_s
+    def _connect(self, connection: http.client.HTTPConnection) -> None:
+        address = self._host, self._port or (80 if self._is_plain else 443)
+        found = connection.sock = socket.create_connection(address, self._patience.answer_s)
         if self._is_plain:
-            return http.client.HTTPConnection(self._host, self._port, timeout=limit_s)
-        context = ssl.create_default_context()
-        return http.client.HTTPSConnection(self._host, self._port, timeout=limit_s, context=context)
+            return
+        # The library would keep the socket to itself until hands were shaken: nobody could cut it.
+        found = connection.sock = ssl.create_default_context().wrap_socket(
+            found, server_hostname=self._host, do_handshake_on_connect=False
+        )
+        if self._is_cut:
+            raise TimeoutError
+        found.do_handshake()
 
     def end(self, timeout_s: float) -> None:
         """End the thread; what it is just sending gets some seconds."""

@@ -60,6 +60,22 @@ class HistoryRows:
         """The name of the registry that the history is of; None: it was never read."""
         return self._meta("history_registry")
 
+    def refuse_other(self, registry: str) -> None:
+        """Nothing, if the store is of this registry, or of none yet.
+
+        Raises:
+            InputError: It is of another one.
+        """
+        known = self.history_registry()
+        if known is not None and known != registry:
+            raise InputError(
+                f"is the store of {known}, not of {registry}",
+                where=self._database.address.shown,
+                hint="Name another store; or, if the registry is called differently now: "
+                "calreg store rebuild --renamed",
+                code="other-store",
+            )
+
     def history_count(self) -> int:
         """How many rows the history has."""
         with self._database.reading() as connection:

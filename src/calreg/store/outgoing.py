@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
 
 from calreg.store.database import Database
 from calreg.store.tables import deliveries, findings
@@ -14,6 +14,8 @@ from calreg.store.values import Delivery, Findings
 __all__ = ["Outgoing"]
 
 _KEPT = 100  # of the deliveries that are over, to be looked at
+# What seems to be due later than this was put off while the clock was wrong.
+_FARTHEST_S = 24 * 3600.0
 
 
 class Outgoing:
@@ -42,7 +44,10 @@ class Outgoing:
         columns = [deliveries.c[name] for name in Delivery._fields]
         query = (
             select(*columns)
-            .where(*_waiting_for(url), deliveries.c.next_at <= now)
+            .where(
+                *_waiting_for(url),
+                or_(deliveries.c.next_at <= now, deliveries.c.next_at > now + _FARTHEST_S),
+            )
             .order_by(deliveries.c.next_at, deliveries.c.id)
             .limit(limit)
         )

@@ -7,6 +7,7 @@ is leased, it is not done by that lease: the tagger may have read the older refe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from secrets import token_hex
 from typing import Literal
@@ -22,6 +23,10 @@ from calreg.store.naming import ids_of, names_of
 from calreg.store.values import DoneCounts, Lease, QueueCounts, check_items
 
 __all__ = ["Queue"]
+
+_LEASE_ID = re.compile(r"[0-9a-f]{32}")
+# A lease that seems to end later than this was given while the clock was wrong.
+_FARTHEST_S = 24 * 3600.0
 
 
 class Queue:
@@ -64,7 +69,9 @@ class Queue:
         """
         now, token = self._now(), token_hex(16)
         until = now + seconds
+        latest = now + max(seconds, _FARTHEST_S)
         with self._database.writing() as connection:
+            connection.execute(text(_RETURN), {"now": now, "latest": latest})
             found = connection.execute(
                 text(_NEXT + ("" if self._database.is_sqlite else _SKIP)), {"now": now, "n": n}
             )
@@ -82,6 +89,8 @@ class Queue:
         """
         names = list(dict.fromkeys(items))
         check_items(names)
+        if not _LEASE_ID.fullmatch(lease):
+            return DoneCounts(0, len(names))  # whatever it is, it holds nothing
         with self._database.writing("queue") as connection:
             found = ids_of(connection, self._database, names)
             values = {
@@ -130,6 +139,7 @@ def _put(which: str) -> TextClause:
 
 
 _NEXT = "SELECT item_id FROM queue WHERE free_at <= :now ORDER BY free_at, since, item_id LIMIT :n"
+_RETURN = "UPDATE queue SET free_at = :now WHERE free_at > :latest"
 _SKIP = " FOR UPDATE SKIP LOCKED"
 _LEASE = "UPDATE queue SET free_at = :until, lease = :lease, again = 0 WHERE item_id IN "
 _AGAIN = (
