@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
 
 __all__ = ["FLAGS", "IS_CI", "PHONE", "SCREENSHOTS", "WIDE", "Tab", "watched_tab"]
 
@@ -25,6 +25,10 @@ FLAGS = [
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 # Read before any fixture cleans the environment.
 IS_CI = bool(os.environ.get("CALREG_REQUIRE") or os.environ.get("CI"))
+
+# A busy machine is no failure: nothing here is about how long a page takes.
+_LIMIT_MS = 30_000
+expect.set_options(timeout=_LIMIT_MS)
 
 WIDE = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
@@ -74,7 +78,7 @@ def watched_tab(browser: Browser, **options: Any) -> Iterator[Tab]:
     """A fresh tab, with storage of its own."""
     options.setdefault("viewport", WIDE)
     context = browser.new_context(**options)
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(_LIMIT_MS)
     page = context.new_page()
     tab = Tab(page)
 

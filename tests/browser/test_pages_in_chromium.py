@@ -271,6 +271,22 @@ def test_a_telephone_needs_no_sideways(chromium, service):
     assert {path for path, width in widths.items() if width > PHONE["width"]} == set()
 
 
+@pytest.mark.parametrize("width", [820, 1024, 1152, 1200, 1280])
+def test_the_list_of_heads_fits_between_telephone_and_desk(tab, service, width):
+    """On a tablet or a small laptop, too, the list ends where the page does, long names and all."""
+    page = tab.open(f"{service.url}/")
+    page.set_viewport_size({"width": width, "height": 800})
+    row = page.locator("table.list tbody tr").first
+    name = "essentia/effnet/a_name_of_thirty_letters_or_so"
+    row.locator("th a").evaluate("(e, name) => {e.textContent = name}", name)
+    long = "cells => cells.forEach(cell => {cell.firstChild.textContent = '0.009995 ✗'})"
+    row.locator("td.m").evaluate_all(long)
+
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    ends = "document.querySelector('{}').getBoundingClientRect().right"
+    assert page.evaluate(ends.format("table.list")) <= page.evaluate(ends.format("main")) + 1
+
+
 def test_print_is_dark_on_light(tab, service):
     """On paper the ground is white, also of a dark system, and what can be clicked is gone."""
     page = tab.open(f"{service.url}/")

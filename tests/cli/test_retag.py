@@ -112,6 +112,16 @@ def test_what_was_in_force_can_be_named_in_many_ways(cli, moved, library, git, t
         assert changed(cli(*words, new, "--from", "v1")) == wanted, new
 
 
+def test_references_that_are_the_same_are_said_to_be(cli, moved, library):
+    """Where both sides hold the same calibrations a line says why nothing changes."""
+    same = cli("retag", library, "--head", "m/mood", "--from", "v2", "--to", "main")
+    other = cli("retag", library, "--head", "m/mood", "--from", "v1", "--to", "main")
+
+    assert (same.code, "0 of 300 items to tag again" in same.out) == (0, True)
+    assert "hold the same calibrations." in same.err
+    assert "hold the same calibrations." not in other.err
+
+
 def test_runs_are_of_all_heads(cli, moved, tmp_path):
     """Without --head, v1 and 1 are what was in force after run 1."""
     table = tmp_path / "many.csv"

@@ -158,3 +158,23 @@ def test_an_answer_that_nobody_reads_is_given_up(left, is_cut):
 
     assert seconds < 60
     assert transport.is_aborted is is_cut
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET /calibrations/a/b HTTP/1.1\r\nHost: x\r\n\r\n" * 5 + b"\0",
+        b"GET /calibrations/a/b HTTP/1.1\r\nHost: x\r\n\r\n" * 5,
+        b"POST /sign-in HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nkey=",
+    ],
+    ids=["nonsense", "ahead", "half"],
+)
+def test_who_hangs_up_writes_nothing_into_the_log(reading, caplog, sent):
+    """Requests end with their connection, and it is no bug: nobody floods the log by leaving."""
+    for _ in range(20):
+        with closing(connected(reading)) as connection:
+            connection.sendall(sent)
+    for _ in range(20):
+        assert reading.get("/calibrations/a/b").status_code == 404
+
+    assert [record.getMessage() for record in caplog.records] == []

@@ -36,11 +36,13 @@ def guarded(app, folder, watched=None, **block) -> Guard:
     )
 
 
-def asked(app: Guard, method: str = "GET", path: str = "/", **options) -> httpx.Response:
+def asked(
+    app: Guard, method: str = "GET", path: str = "/", *, headers=HEADERS, **options
+) -> httpx.Response:
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
-            return await client.request(method, path, headers=HEADERS, **options)
+            return await client.request(method, path, headers=headers, **options)
 
     return asyncio.run(ask())
 
@@ -114,6 +116,27 @@ def test_every_error_has_a_status(tmp_path, error, status):
         "error": {"code": error.code, "message": "x", "hint": None, "where": None}
     }
     assert ("retry-after" in answer.headers) is (status == 503)
+
+
+@pytest.mark.parametrize("kind", [InputError, RegistryError, TransportError])
+def test_a_stranger_is_told_nothing_of_the_inside(tmp_path, kind):
+    """Without a key an error says its code; paths, hosts and users are for who shows one."""
+    error = kind("cannot read /srv/inside", where="/srv/inside", hint="ask me@inside", code="git")
+    app = guarded(failing(error), tmp_path)
+
+    assert "inside" in asked(app).text
+    answer = asked(app, headers={})
+    assert "inside" not in answer.text
+    assert answer.json()["error"]["code"] == "git"
+
+
+def test_a_stranger_is_told_what_is_not_there(tmp_path):
+    """Which head comes next to the one that was asked for is no secret."""
+    error = InputError("no head 'x'", hint="Did you mean y?", code="no-such-head")
+
+    answer = asked(guarded(failing(error), tmp_path), headers={})
+
+    assert answer.json()["error"]["hint"] == "Did you mean y?"
 
 
 def test_a_password_in_an_error_is_struck_out(tmp_path):

@@ -12,12 +12,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import copytree
 from typing import NamedTuple
 
 import httpx
 import pytest
 import yaml
-from running_service import KEY, TOKEN, settings_with
+from running_service import KEY, TOKEN, served, settings_with
 
 from calreg.cli import call
 from calreg.store import Store
@@ -119,24 +120,40 @@ def test_it_serves_and_ends_when_it_is_told_to(registry):
     assert subprocess.run(status, cwd=registry, capture_output=True, check=True).stdout == b""
 
 
-def test_ctrl_c_ends_it(registry):
+@pytest.fixture(scope="module")
+def interrupted(two_runs, tmp_path_factory) -> tuple[Running, int, str]:
+    """One for other machines, without keys, in production mode; ended by Ctrl-C: code and error."""
+    folder = copytree(two_runs, tmp_path_factory.mktemp("interrupted") / "registry")
+    configured(folder, calibrate_heads=False, keys=[])
+    with running(folder, "--host", "0.0.0.0") as service:
+        return service, *service.end(signal.SIGINT)
+
+
+def test_ctrl_c_ends_it(interrupted):
     """SIGINT ends it with 130, in one word."""
-    with running(configured(registry)) as service:
-        code, err = service.end(signal.SIGINT)
+    _, code, err = interrupted
 
     assert code == 130
     assert "Traceback" not in err
 
 
-def test_who_listens_to_events_does_not_hold_it_up(registry):
-    """A stream of events that is open ends with the service, at once."""
-    with running(configured(registry)) as service:
+@pytest.fixture(scope="module")
+def listened_to(two_runs, tmp_path_factory) -> tuple[Running, int]:
+    """One that pushes to nowhere, ended while somebody listens to events: its code."""
+    folder = copytree(two_runs, tmp_path_factory.mktemp("listened") / "registry")
+    with running(configured(folder, push=True)) as service:
         run = service.post("/admin/calibration/run?wait=false", None)
         one = run.json().get("id") or run.json()["run"]["id"]
         url = f"{service.url}/admin/calibration/runs/{one}/events"
         with httpx.stream("GET", url, headers=HEADERS, timeout=60, **PLAIN) as stream:
             assert stream.status_code == 200
             code, _ = service.end(signal.SIGTERM)
+    return service, code
+
+
+def test_who_listens_to_events_does_not_hold_it_up(listened_to):
+    """A stream of events that is open ends with the service, at once."""
+    _, code = listened_to
 
     assert code == 0
 
@@ -190,11 +207,10 @@ def test_an_address_that_is_none_is_one_line(ran, registry):
     assert done.err.startswith("no address 'no.such.host.invalid'")
 
 
-def test_other_machines_are_warned_of(registry):
+def test_other_machines_are_warned_of(interrupted):
     """Listening for other machines without TLS is said, and so is that there is no key."""
-    configured(registry, calibrate_heads=False, keys=[])
-    with running(registry, "--host", "0.0.0.0") as service:
-        warnings = "\n".join(service.said["warnings"])
+    service, _, _ = interrupted
+    warnings = "\n".join(service.said["warnings"])
 
     assert "put TLS in front" in warnings
     assert "there are no keys" in warnings
@@ -222,10 +238,10 @@ def test_a_switch_that_overrides_the_file_is_named(registry, monkeypatch):
     assert answer.json()["error"]["hint"].startswith("Set CALREG_CALIBRATE_HEADS=1 ")
 
 
-def test_pushing_to_nowhere_is_warned_of(registry):
+def test_pushing_to_nowhere_is_warned_of(listened_to):
     """Runs are to be pushed and there is no remote: it is said before the first one fails."""
-    with running(configured(registry, push=True)) as service:
-        (warning,) = service.said["warnings"]
+    service, _ = listened_to
+    (warning,) = service.said["warnings"]
 
     assert "there is no remote: runs are refused (git remote add origin URL)" in warning
 
@@ -347,11 +363,9 @@ def test_a_key_is_made_and_shown_once(ran, registry):
     assert pasted == {"service": {"keys": [{"name": "me", "sha256": digest[1]}]}}
     assert sorted(path.name for path in registry.iterdir()) == before
 
-    configured(registry, keys=[{"name": "me", "sha256": digest[1]}])
-    with running(registry) as service:
+    with served(registry, **pasted["service"]) as service:
         headers = {"Authorization": f"Bearer {token}"}
-        url = f"{service.url}/retag/next"
-        assert httpx.get(url, headers=headers, timeout=30, **PLAIN).status_code == 200
+        assert service.get("/retag/next", headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize("name", ["", "a b", "../x", "x" * 101])

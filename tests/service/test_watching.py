@@ -12,7 +12,6 @@ from states import (
     git,
     next_event,
     place,
-    place_in,
     published,
     running,
 )
@@ -188,21 +187,22 @@ def test_a_history_that_is_lost_is_made_again(place: Place) -> None:
         assert [event.kind for event in state.feed.since(0)] == []
 
 
-@pytest.fixture(scope="module")
-def moved(tmp_path_factory: pytest.TempPathFactory, home: object) -> Place:
-    """A registry with a remote, to be moved about."""
-    there = place_in(tmp_path_factory.mktemp("moved"), tmp_path_factory)
-    git(there.folder, "clone", "--quiet", "--bare", str(there.registry), "remote.git")
-    git(there.registry, "remote", "add", "origin", str(there.folder / "remote.git"))
-    git(there.registry, "fetch", "--quiet", "origin")
-    return there
+@pytest.fixture
+def moved(place: Place) -> Place:
+    """A registry of two commits and two branches with a remote, to be moved about."""
+    git(place.registry, "commit", "--quiet", "--allow-empty", "-m", "second")
+    git(place.registry, "branch", "--quiet", "other")
+    git(place.folder, "clone", "--quiet", "--bare", str(place.registry), "remote.git")
+    git(place.registry, "remote", "add", "origin", str(place.folder / "remote.git"))
+    git(place.registry, "fetch", "--quiet", "origin")
+    return place
 
 
 @pytest.mark.parametrize(
     "commands",
     [
         ["commit --quiet --allow-empty -m more"],
-        ["update-ref refs/heads/other HEAD"],
+        ["update-ref refs/heads/other HEAD~1"],
         ["pack-refs --all"],
         ["update-ref refs/remotes/origin/stable HEAD"],
         ["branch --quiet third", "switch --quiet third"],

@@ -9,7 +9,7 @@ import click
 
 from calreg.cli.group import Session, pass_session
 from calreg.cli.options import head_name, json_option, mapping_of, table_options
-from calreg.cli.terminal import print_json, progress_bar, say, signs, width
+from calreg.cli.terminal import note, print_json, progress_bar, say, signs, width
 from calreg.errors import UsageError
 
 if TYPE_CHECKING:
@@ -103,6 +103,8 @@ def retag_command(session: Session, /, *, as_json: bool, **options: Any) -> None
         print_json({**retag_json(counts, rules, sides), **lists})
         return
     say(retag_lines(counts, rules, sides, width=width(), signs=signs()))
+    if before.calibrations == after.calibrations:
+        note([f"{before.text} and {after.text} hold the same calibrations."])
     if written:
         say([f"Written: {', '.join(written.values())}"])
     elif counts.changed and counts.items is not None:

@@ -123,5 +123,5 @@ def _hint(excluded: Mapping[str, str]) -> str:
     if tuned:
         return f"calreg tune LABELLED --head {tuned[0]} --commit, with scores whose truth is known."
     if any("are needed" in reason for reason in excluded.values()):
-        return "Score more items, or lower --min-samples knowingly."
+        return "Score more items, or lower min_samples (--min-samples) knowingly."
     return "A head whose scores are all alike says nothing: look at how they were made."

@@ -115,7 +115,11 @@ progress{width:100%;height:.7rem;accent-color:var(--new)}
 .finding{border-left:4px solid var(--line);padding:.1rem 0 .1rem .9rem;margin:1rem 0}
 .finding.bad{border-color:var(--drifted);color:inherit}.finding.warn{border-color:var(--unsure);
 color:inherit}.finding p{margin:.15rem 0}
-@media (max-width:52rem){
+.list tbody th{overflow-wrap:anywhere;min-width:9rem}
+@media (max-width:84rem){
+.list th,.list td,.list td.m{padding-right:.4rem}
+.list .meter{width:3.5rem}.list .spark{width:4rem}}
+@media (max-width:72rem){
 .list thead{position:absolute;clip-path:inset(50%)}
 .list,.list tbody{display:block}
 .list tr{display:grid;grid-template-columns:repeat(6,1fr);gap:.25rem .6rem;padding:.8rem 0;
@@ -124,7 +128,8 @@ border-bottom:1px solid var(--line)}
 .list .all{grid-column:1/-1}
 .list td[data-name]:before{content:attr(data-name);display:block;color:var(--soft);
 font-size:.8rem;line-height:1.3}
-.list .n{text-align:left}
+.list .n{text-align:left}}
+@media (max-width:52rem){
 h1{font-size:1.3rem}body{padding:0 1rem 2rem}
 input[type=search],.start input{width:100%}}
 @media (prefers-reduced-motion:no-preference){html{scroll-behavior:smooth}}

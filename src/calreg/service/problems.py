@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -17,6 +17,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from calreg.errors import CalregError, InputError, RegistryError, TransportError, UsageError
@@ -114,15 +115,37 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(CalregError, _known)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _bug)
+
+
+def _gone(request: Request, error: Exception) -> Response:  # noqa: ARG001 -- the framework's signature
+    """Whoever sent half a body and went away: no bug, and nobody reads the answer."""
+    return Response(status_code=HTTPStatus.BAD_REQUEST)
 
 
 def _bug(request: Request, error: Exception) -> Response:  # noqa: ARG001 -- the framework's signature
     return bug_problem(error).answer()
 
 
-def _known(request: Request, error: Exception) -> Response:  # noqa: ARG001 -- the framework's signature
-    return answer_of(error) if isinstance(error, CalregError) else bug_problem(error).answer()
+def _known(request: Request, error: Exception) -> Response:
+    if not isinstance(error, CalregError):
+        return bug_problem(error).answer()
+    problem = problem_of(error)
+    is_stranger = request.scope.get("owner") is None
+    return (_briefly(problem) if is_stranger else problem).answer()
+
+
+def _briefly(problem: Problem) -> Problem:
+    """What a stranger is told: all of what is not there, nothing of what is wrong inside."""
+    if problem.status == HTTPStatus.NOT_FOUND:
+        return problem
+    return replace(
+        problem,
+        message="this cannot be answered now",
+        hint="Who shows a key is told why.",
+        where=None,
+    )
 
 
 def _refused(request: Request, error: Exception) -> Response:

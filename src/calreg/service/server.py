@@ -19,7 +19,7 @@ from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from calreg.errors import TransportError
 from calreg.service.problems import Problem
@@ -58,6 +58,7 @@ class _Protocol(HttpToolsProtocol):
     _begun = 0
     _is_in_headers = True
     _is_whole = True
+    _answering: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -114,6 +115,7 @@ class _Protocol(HttpToolsProtocol):
         self._expect_nothing()
         if self._unread is not None:
             self._unread.cancel()
+        self._forget_requests()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
@@ -127,6 +129,18 @@ class _Protocol(HttpToolsProtocol):
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()
         self._expect_reading()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _forget_requests(self) -> None:
+        """Have nothing more written; the base class tells only the newest request of the end."""
+        for cycle in (self._answering, *(cycle for cycle, _ in self.pipeline)):
+            if cycle is not None:
+                cycle.disconnected = True
+                cycle.message_event.set()
+        self.pipeline.clear()
 
     def _begin(self) -> None:
         self._begun += 1
@@ -171,6 +185,7 @@ class _Protocol(HttpToolsProtocol):
             lines = [b"HTTP/1.1 %d \r\nconnection: close\r\n" % problem.status]
             lines += [b"%s: %s\r\n" % pair for pair in answer.raw_headers]
             self.transport.write(b"".join([*lines, b"\r\n", bytes(answer.body)]))
+        self._forget_requests()
         self.transport.close()
         self._expect_reading()
 
