@@ -105,7 +105,7 @@ def test_a_pull_that_moves_a_reference_says_how_to_tag_again(cli, published, des
 
     last = cli("pull", published, dest).out.splitlines()[-1]
 
-    words = last.partition(": calreg ")[2].replace("SCORES", str(drifted)).split()
+    words = last.removeprefix("  calreg ").replace("SCORES", str(drifted)).split()
     assert words[0] == "retag"
     said = cli("--registry", published, *words, "--head", "m/mood")
     assert "to tag again" in said.out

@@ -166,7 +166,7 @@ def test_nothing_changes_from_a_version_to_itself(cli, moved, library):
 
     assert said.code == 0
     assert said.out.splitlines()[-1] == "0 of 300 items to tag again · 100 % of the library saved"
-    assert said.err == ""
+    assert said.err == "v2 and HEAD (v2) hold the same calibrations.\n"
 
 
 def test_production_may_look(cli, moved, library, monkeypatch):

@@ -555,7 +555,8 @@ def test_initialise_overwrites_nothing(tmp_path: Path, run_git: Git) -> None:
     made = initialise(tmp_path, when=WHEN, name="music")
 
     flows = (f".github/workflows/{name}.yml" for name in ("comment", "gate", "promote"))
-    assert made.files == (".gitattributes", *flows, ".gitignore", "registry.yaml")
+    owners = ".github/CODEOWNERS"
+    assert made.files == (".gitattributes", owners, *flows, ".gitignore", "registry.yaml")
     assert (tmp_path / "README.md").read_text() == "mine"
     assert (tmp_path / "calreg.yaml").read_text() == "calibrate_heads: false\n"
     assert run_git(tmp_path, "status", "--porcelain") == "?? README.md\n"

@@ -91,7 +91,7 @@ def _tag_again(pulled: Pulled) -> list[Line | Text]:
         return []
     since, now = str(pulled.previous_commit)[:_SHORT], pulled.commit[:_SHORT]
     words = f"calreg retag SCORES --from {since} --to {now}"
-    return [Line(f"To tag again only what changes, in the registry: {words}")]
+    return [Line("To tag again only what changes, in the registry:"), Line(f"  {words}")]
 
 
 def _state(pulled: Pulled, signs: Signs) -> str:
