@@ -29,7 +29,7 @@ MEMORY := $(shell grep -s '^[^ ]* /dev/shm ' /proc/mounts | grep -qv noexec \
 
 unit: .venv/.test
 	$(if $(MEMORY),TMPDIR=$(MEMORY)) PYTHONDONTWRITEBYTECODE= \
-		$(BIN)/pytest --numprocesses $$(( $$(getconf _NPROCESSORS_ONLN) + 2 )) --dist worksteal
+		$(BIN)/pytest --numprocesses $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) --dist worksteal
 
 # Some need root (small disks, power cuts), an sshd, strace: what the machine cannot is skipped.
 test-faults: .venv/.test

@@ -135,7 +135,7 @@ def is_another_truth(tree: Tree, mutant: Tree) -> bool:
 
 
 @given(st.integers(0, 14), st.randoms(use_true_random=False))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_no_forgery_passes(number: int, order: random.Random) -> None:
     """One byte, file, name, mode or value forged in a change that passes: it does not pass."""
     base, head = pairs()[number]
@@ -150,7 +150,7 @@ def test_no_forgery_passes(number: int, order: random.Random) -> None:
 
 
 @given(st.integers(0, 14), st.integers(2, 6), st.randoms(use_true_random=False))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_forgeries_do_not_excuse_each_other(number: int, count: int, order: random.Random) -> None:
     """Several forgeries at once do not pass either."""
     base, head = pairs()[number]
@@ -225,7 +225,7 @@ def _documents() -> st.SearchStrategy[bytes]:
     st.sampled_from([None, 0, 1, 6, 10]),
     st.booleans(),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_hostile_trees_never_raise(
     files: dict[str, tuple[bytes, str]],
     at: int | None,
@@ -244,7 +244,7 @@ def test_hostile_trees_never_raise(
 
 
 @given(st.randoms(use_true_random=False))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_hostile_values_never_raise(order: random.Random) -> None:
     """Absurd numbers and words in documents that are otherwise right do not raise."""
     absurd = [10**400, -(10**30), 1e308, 5e-324, -0.0, 2**53, "\u0000", "", (), None, True]
@@ -363,7 +363,7 @@ def test_endless_findings_are_counted() -> None:
 
 
 @given(st.integers(0, 14), st.randoms(use_true_random=False))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_no_row_is_forged_under_honest_digests(number: int, order: random.Random) -> None:
     """A value of a row that is forged, with every digest above it made to fit, does not pass."""
     base, head = pairs()[number]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from warmth import at_home
 from watched import NASTY, SETTLED, Head, copied, make, publish_run
 
 from calreg import cli
@@ -86,7 +87,9 @@ class Read(HTMLParser):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Path:
-    folder = make(tmp_path_factory.mktemp("watched") / "music")
+    place = tmp_path_factory.mktemp("watched")
+    with at_home(place / "home"):
+        folder = make(place / "music")
     assert cli.call(["--registry", str(folder), "stable", "publish"]) == 0
     return folder
 
@@ -106,7 +109,9 @@ def site(made: Path, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def nasty(tmp_path_factory) -> Registry:
     head = Head("m/h", labels=(NASTY, "b & <img src=x onerror=alert(1)>"), display_name=NASTY)
-    return Registry.open(make(tmp_path_factory.mktemp("nasty") / "music", (head,), runs=2))
+    place = tmp_path_factory.mktemp("nasty")
+    with at_home(place / "home"):
+        return Registry.open(make(place / "music", (head,), runs=2))
 
 
 def head_of(registry: Registry, name: str, *, is_drawn: bool = True, is_served: bool = False):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from warmth import at_home
 from watched import NASTY, SETTLED, Head, copied, make, publish_run
 
 from calreg.git import Stored
@@ -19,7 +20,9 @@ DANCE = "essentia/effnet/danceability"
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Path:
-    return make(tmp_path_factory.mktemp("watched") / "music")
+    folder = tmp_path_factory.mktemp("watched")
+    with at_home(folder / "home"):
+        return make(folder / "music")
 
 
 @pytest.fixture(scope="module")
