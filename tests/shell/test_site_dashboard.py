@@ -90,7 +90,7 @@ def made(tmp_path_factory) -> Path:
     place = tmp_path_factory.mktemp("watched")
     with at_home(place / "home"):
         folder = make(place / "music")
-    assert cli.call(["--registry", str(folder), "stable", "publish"]) == 0
+        assert cli.call(["--registry", str(folder), "stable", "publish"]) == 0
     return folder
 
 
