@@ -192,4 +192,11 @@ def test_what_is_set_already_stays(tmp_path):
 
 def test_a_websocket_is_nothing(tmp_path):
     """What is neither a request nor the beginning or end of the service goes nowhere."""
-    asyncio.run(guarded(hanging, tmp_path)({"type": "websocket"}, None, None))
+    sent: list[object] = []
+
+    async def send(message: object) -> None:
+        sent.append(message)
+
+    asyncio.run(guarded(hanging, tmp_path)({"type": "websocket"}, None, send))
+
+    assert sent == []
