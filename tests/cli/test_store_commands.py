@@ -200,3 +200,14 @@ def test_a_missing_extra_is_one_line(cli, published, monkeypatch):
         )
     assert cli("history", "--format", "jsonl").out.startswith('{"_key": "m_mood_1"')
     assert history_key("m", "mood", 1) == "m_mood_1"
+
+
+def test_the_store_of_a_service_without_settings_is_found(cli, registry):
+    """What `calreg serve` keeps beside `calreg.yaml` unasked is what `store` looks at."""
+    with Store.open(f"sqlite:///{registry / 'calreg.db'}"):
+        pass
+
+    said = cli("--registry", registry, "store", "status")
+
+    assert said.code == 0
+    assert said.out.startswith(f"{registry / 'calreg.db'} ")

@@ -26,11 +26,15 @@ def configured_store(config: Config) -> Address | None:
     Raises:
         InputError: What is configured is no store's URL.
     """
-    from calreg.store import Address, store_url
+    from calreg.store import DEFAULT_URL, Address, store_url
 
     folder = config.file.parent if config.file is not None else Path.cwd()
     url = store_url(config.service, folder=folder, environment=os.environ)
-    return None if url is None else Address.parse(url)
+    if url is not None:
+        return Address.parse(url)
+    # A service without settings keeps it here.
+    usual = Address.parse(DEFAULT_URL, folder=folder)
+    return usual if usual.file is not None and usual.file.is_file() else None
 
 
 def answer(session: Session, sql: str, *, as_json: bool) -> None:
